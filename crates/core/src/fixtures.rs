@@ -1,0 +1,139 @@
+//! Small, valid resources for tests.
+
+use crate::{
+    experiment::{AssignmentSource, Cohort, Experiment, ExperimentMetric, ExposureMode, Role, Variant},
+    flag::{Flag, Meta, Variation},
+    key::{ExperimentKey, FlagKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
+    lifecycle::State,
+    metric::{Direction, Metric, MetricKind},
+    segment::{Operator, Rule, Segment},
+    value::{Attribute, Value, ValueType},
+    weights::{Coverage, Weights},
+};
+
+pub(crate) fn variant_key(key: &str) -> VariantKey {
+    VariantKey::new(key).unwrap()
+}
+
+pub(crate) fn user(id: &str) -> Unit {
+    Unit::user(id).unwrap()
+}
+
+/// The boolean flag `gate`: off, on.
+pub(crate) fn flag() -> Flag {
+    let variation = |key, value| Variation {
+        key: variant_key(key),
+        name: String::new(),
+        value: Value::Bool(value),
+    };
+    Flag {
+        namespace: Namespace::default(),
+        key: FlagKey::new("gate").unwrap(),
+        name: "Gate".into(),
+        description: String::new(),
+        value_type: ValueType::Boolean,
+        variations: vec![variation("off", false), variation("on", true)],
+        default_value: Value::Bool(false),
+        segment_overrides: vec![],
+        unit_overrides: vec![],
+        meta: Meta {
+            version: 1,
+            ..Meta::default()
+        },
+    }
+}
+
+/// The draft `gate-test` on `gate`: off and on, half each, everyone, one conversion.
+pub(crate) fn experiment() -> Experiment {
+    let variant = |key, value| Variant {
+        key: variant_key(key),
+        name: String::new(),
+        value: Value::Bool(value),
+    };
+    Experiment {
+        namespace: Namespace::default(),
+        key: ExperimentKey::new("gate-test").unwrap(),
+        name: "Gate test".into(),
+        description: String::new(),
+        hypothesis: "A gate keeps players longer".into(),
+        owner: "ada".into(),
+        tags: vec!["gates".into()],
+        flag: FlagKey::new("gate").unwrap(),
+        state: State::Draft,
+        source: AssignmentSource::Assay,
+        unit_kind: UnitKind::default(),
+        variants: vec![variant("off", false), variant("on", true)],
+        cohorts: vec![Cohort {
+            number: 1,
+            weights: Weights::even(2),
+            generation: 0,
+        }],
+        coverage: Coverage::FULL,
+        salt: "7f3c9b5e".into(),
+        segment: None,
+        segment_version: None,
+        metrics: vec![ExperimentMetric {
+            metric: MetricKey::new("purchase").unwrap(),
+            role: Role::Primary,
+        }],
+        exposure: ExposureMode::OnAssign,
+        confidence: 0.95,
+        qa_overrides: vec![],
+        start_time: None,
+        end_time: None,
+        completed_at: None,
+        pauses: vec![],
+        reason: String::new(),
+        meta: Meta {
+            version: 1,
+            ..Meta::default()
+        },
+    }
+}
+
+pub(crate) fn experiment_in(state: State) -> Experiment {
+    Experiment {
+        state,
+        ..experiment()
+    }
+}
+
+/// The metric `key`: whether there was a `purchase` within a day.
+pub(crate) fn metric(key: &str) -> Metric {
+    Metric {
+        namespace: Namespace::default(),
+        key: MetricKey::new(key).unwrap(),
+        name: String::new(),
+        description: String::new(),
+        kind: MetricKind::Conversion {
+            event: "purchase".into(),
+            window: Some(std::time::Duration::from_secs(86_400)),
+        },
+        direction: Direction::Increase,
+        unit: String::new(),
+        meta: Meta {
+            version: 1,
+            ..Meta::default()
+        },
+    }
+}
+
+/// The segment `key`: attribute `name` equals `value`.
+pub(crate) fn segment(key: &str, name: &str, value: impl Into<Attribute>) -> Segment {
+    let rule = Rule {
+        attribute: name.into(),
+        operator: Operator::Eq,
+        operands: vec![value.into()],
+    };
+    Segment {
+        namespace: Namespace::default(),
+        key: SegmentKey::new(key).unwrap(),
+        name: String::new(),
+        description: String::new(),
+        rules: vec![rule],
+        meta: Meta {
+            version: 1,
+            ..Meta::default()
+        },
+    }
+}

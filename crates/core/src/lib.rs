@@ -1,0 +1,29 @@
+//! The heart of Assay as types and pure functions: what an experiment is, who gets which variant, what a unit is worth.
+//!
+//! No I/O, no clock, no randomness: time, seeds and salts are arguments, so every decision can be replayed and proved.
+//! Nothing here knows of gRPC, SQL, etcd or Redis; conversions to wire and stored forms live with those.
+//!
+//! Read in this order: [`key`], [`value`], [`flag`], [`segment`], [`metric`], [`experiment`], [`lifecycle`], [`validate`],
+//! then the two paths that matter: [`bucketing`] → [`snapshot`] → [`assign`] (who gets what), and
+//! [`record`] → [`fold`] (what came of it).
+#![warn(missing_docs)]
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+pub mod assign;
+pub mod bucketing;
+pub mod commands;
+pub mod experiment;
+#[cfg(test)]
+mod fixtures;
+pub mod flag;
+pub mod fold;
+pub mod key;
+pub mod lifecycle;
+pub mod metric;
+pub mod record;
+pub mod segment;
+pub mod snapshot;
+pub mod time;
+pub mod validate;
+pub mod value;
+pub mod weights;

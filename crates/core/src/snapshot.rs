@@ -1,0 +1,165 @@
+//! A namespace's configuration at one generation, compiled for [`crate::assign`]: looked up by flag, never scanned.
+
+mod compile;
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    assign::Reason,
+    bucketing::Seed,
+    experiment::Experiment,
+    flag::Flag,
+    key::{ExperimentKey, FlagKey, Namespace, Unit, UnitKind, VariantKey},
+    segment::{Audience, Segment},
+    value::{Attributes, Value, ValueType},
+};
+
+/// What was published: the input of [`Snapshot::compile`].
+#[derive(Debug, Clone, Default)]
+pub struct Configuration {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The generation.
+    pub generation: u64,
+    /// Its flags.
+    pub flags: Vec<Flag>,
+    /// Its segments: the latest version of each, and every version that an experiment has pinned.
+    pub segments: Vec<Segment>,
+    /// Its experiments; drafts among them are passed over.
+    pub experiments: Vec<Experiment>,
+}
+
+/// A resource that could not be compiled; all others are unaffected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// What it is: `flag gate`, `experiment cookie-cats`, `segment new-players`.
+    pub resource: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A compiled configuration: immutable, replaced whole.
+#[derive(Debug)]
+pub struct Snapshot {
+    namespace: Namespace,
+    generation: u64,
+    by_flag: HashMap<FlagKey, Target>,
+    by_experiment: HashMap<ExperimentKey, Target>,
+}
+
+/// What a key leads to.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) flag: Arc<CompiledFlag>,
+    /// The flag's current experiment, or the one that was asked for by its own key.
+    pub(crate) experiment: Option<Arc<CompiledExperiment>>,
+}
+
+/// A flag without its experiment.
+#[derive(Debug)]
+pub(crate) struct CompiledFlag {
+    pub(crate) key: FlagKey,
+    pub(crate) default_value: Value,
+    value_type: ValueType,
+    by_unit: HashMap<Unit, Value>,
+    by_segment: Vec<(Arc<Audience>, Value)>,
+}
+
+/// What an experiment does to units in its present state.
+#[derive(Debug)]
+pub(crate) struct CompiledExperiment {
+    pub(crate) key: ExperimentKey,
+    pub(crate) unit_kind: UnitKind,
+    /// Units with a fixed variant; empty from COMPLETED on.
+    pub(crate) qa: HashMap<Unit, Arc<Choice>>,
+    pub(crate) phase: Phase,
+}
+
+/// What a unit without override gets.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The flag's default, for this reason.
+    Default(Reason),
+    /// This variant, like everyone.
+    Winner(Arc<Choice>),
+    /// A variant by the split, if it is eligible.
+    Split(Split),
+}
+
+/// A running split.
+#[derive(Debug)]
+pub(crate) struct Split {
+    pub(crate) audience: Arc<Audience>,
+    pub(crate) coverage_seed: Seed,
+    /// Units with a coverage bucket below this are admitted.
+    pub(crate) admitted_below: u32,
+    pub(crate) split_seed: Seed,
+    /// Variants with the end of their bucket range; the last end is the number of buckets.
+    pub(crate) ranges: Vec<(u32, Arc<Choice>)>,
+    pub(crate) cohort: u32,
+    pub(crate) exposes: bool,
+}
+
+/// A variant that may be given.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) key: VariantKey,
+    pub(crate) value: Value,
+    pub(crate) is_control: bool,
+}
+
+impl Snapshot {
+    /// Compiles `configuration`. What cannot be compiled is left out and listed, all else is served.
+    ///
+    /// A rejected flag is unknown, with its experiments. The flag of a rejected experiment is served as if it had none.
+    pub fn compile(configuration: &Configuration) -> (Self, Vec<Rejected>) {
+        compile::compile(configuration)
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The generation.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What `key` names: a flag, else an experiment.
+    pub(crate) fn target(&self, key: &str) -> Option<&Target> {
+        self.by_flag.get(key).or_else(|| self.by_experiment.get(key))
+    }
+
+    /// The experiment of this very key.
+    pub(crate) fn experiment(&self, key: &ExperimentKey) -> Option<&CompiledExperiment> {
+        self.by_experiment.get(key)?.experiment.as_deref()
+    }
+}
+
+impl Split {
+    /// The variant whose range holds `bucket`.
+    pub(crate) fn choice(&self, bucket: u32) -> &Choice {
+        let found = self.ranges.iter().find(|(end, _)| bucket < *end);
+        &found
+            .expect("weights sum to the whole, so the last range ends after the last bucket")
+            .1
+    }
+}
+
+impl CompiledFlag {
+    /// The value of the unit override, else of the first segment override, that applies.
+    pub(crate) fn overridden(&self, unit: Option<&Unit>, attributes: &Attributes) -> Option<&Value> {
+        if let Some(value) = unit.and_then(|unit| self.by_unit.get(unit)) {
+            return Some(value);
+        }
+        let hit = self
+            .by_segment
+            .iter()
+            .find(|(audience, _)| audience.matches(attributes));
+        hit.map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests;

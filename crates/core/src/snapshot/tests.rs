@@ -1,0 +1,206 @@
+use super::*;
+use crate::{
+    assign::assign,
+    experiment::QaOverride,
+    fixtures::{experiment, experiment_in, flag, segment, user, variant_key},
+    flag::{Meta, SegmentOverride, UnitOverride},
+    key::SegmentKey,
+    lifecycle::{Outcome, State},
+    time::Timestamp,
+};
+
+fn configuration(experiments: Vec<Experiment>) -> Configuration {
+    Configuration {
+        generation: 1,
+        flags: vec![flag()],
+        experiments,
+        ..Configuration::default()
+    }
+}
+
+/// The reason and experiment that one unit gets for `key`.
+fn ask(snapshot: &Snapshot, key: &str) -> (Reason, Option<String>) {
+    let answer = assign(
+        snapshot,
+        key,
+        Some(&user("1")),
+        &Attributes::new(),
+        Timestamp::default(),
+    );
+    (answer.reason, answer.experiment.map(ToString::to_string))
+}
+
+fn named(key: &str, state: State, completed: Option<i64>) -> Experiment {
+    Experiment {
+        key: ExperimentKey::new(key).unwrap(),
+        completed_at: completed.map(Timestamp::from_micros),
+        ..experiment_in(state)
+    }
+}
+
+fn resources(rejected: &[Rejected]) -> Vec<&str> {
+    rejected.iter().map(|r| r.resource.as_str()).collect()
+}
+
+#[test]
+fn the_current_experiment_is_the_live_one_else_the_latest_completed() {
+    let early = || named("z-early", State::Completed(Outcome::NoWinner), Some(1));
+    let late = || named("a-late", State::Ended(Outcome::NoWinner), Some(2));
+    let live = || named("live", State::Running, None);
+    let (both, _) = Snapshot::compile(&configuration(vec![late(), early()]));
+    assert_eq!(ask(&both, "gate"), (Reason::Ended, Some("a-late".into())));
+    let (all, _) = Snapshot::compile(&configuration(vec![early(), live(), late()]));
+    assert_eq!(ask(&all, "gate"), (Reason::Split, Some("live".into())));
+    assert_eq!(ask(&all, "z-early"), (Reason::Completed, Some("z-early".into())));
+}
+
+#[test]
+fn drafts_do_not_exist() {
+    let (snapshot, rejected) = Snapshot::compile(&configuration(vec![experiment()]));
+    assert_eq!(rejected, []);
+    assert_eq!(ask(&snapshot, "gate").0, Reason::NoExperiment);
+    assert_eq!(ask(&snapshot, "gate-test").0, Reason::UnknownFlag);
+}
+
+#[test]
+fn a_flag_beats_an_experiment_of_the_same_key() {
+    let (snapshot, _) = Snapshot::compile(&configuration(vec![
+        named("gate", State::Ended(Outcome::NoWinner), Some(1)),
+        named("live", State::Running, None),
+    ]));
+    assert_eq!(ask(&snapshot, "gate"), (Reason::Split, Some("live".into())));
+}
+
+#[test]
+fn a_broken_experiment_leaves_its_flag_with_the_default() {
+    let missing = Some(SegmentKey::new("missing").unwrap());
+    let qa = vec![QaOverride {
+        unit: user("2"),
+        variant: variant_key("nope"),
+    }];
+    let winner = State::Completed(Outcome::Winner(variant_key("nope")));
+    let mut twins = experiment_in(State::Running);
+    twins.variants[1].key = variant_key("off");
+    let mut mistyped = experiment_in(State::Running);
+    mistyped.variants[1].value = Value::Number(1.0);
+    let broken = [
+        (
+            Experiment {
+                segment: missing,
+                ..experiment_in(State::Running)
+            },
+            "segment `missing` is missing or rejected",
+        ),
+        (
+            Experiment {
+                cohorts: vec![],
+                ..experiment_in(State::Running)
+            },
+            "it has no cohort",
+        ),
+        (
+            Experiment {
+                variants: vec![],
+                ..experiment_in(State::Running)
+            },
+            "it has 2 weights for 0 variants",
+        ),
+        (
+            Experiment {
+                qa_overrides: qa,
+                ..experiment_in(State::Scheduled)
+            },
+            "it has no variant `nope`",
+        ),
+        (named("gate-test", winner, Some(2)), "it has no variant `nope`"),
+        (twins, "it has two variants `off`"),
+        (mistyped, "a value is a number where the flag is a boolean"),
+    ];
+    for (experiment, reason) in broken {
+        let older = named(
+            "older",
+            State::Archived {
+                outcome: Outcome::NoWinner,
+                ended: true,
+            },
+            Some(1),
+        );
+        let (snapshot, rejected) = Snapshot::compile(&configuration(vec![experiment, older]));
+        let expected = Rejected {
+            resource: "experiment gate-test".into(),
+            reason: reason.into(),
+        };
+        assert_eq!(rejected, [expected]);
+        assert_eq!(ask(&snapshot, "gate"), (Reason::NoExperiment, None));
+        assert_eq!(ask(&snapshot, "gate-test"), (Reason::NoExperiment, None));
+        assert_eq!(ask(&snapshot, "older").0, Reason::Archived);
+    }
+}
+
+#[test]
+fn a_broken_segment_and_flag_take_only_their_own_with_them() {
+    let mut empty = segment("empty", "x", 1.0);
+    empty.rules[0].operands.clear();
+    let mut other = flag();
+    other.key = FlagKey::new("other").unwrap();
+    other.segment_overrides = vec![SegmentOverride {
+        segment: empty.key.clone(),
+        value: Value::Bool(true),
+    }];
+    let mut mistyped = flag();
+    mistyped.key = FlagKey::new("mistyped").unwrap();
+    mistyped.unit_overrides = vec![UnitOverride {
+        unit: user("1"),
+        value: Value::Number(1.0),
+    }];
+    let on_other = Experiment {
+        flag: other.key.clone(),
+        ..named("on-other", State::Running, None)
+    };
+
+    let mut configuration = configuration(vec![named("live", State::Running, None), on_other]);
+    configuration.segments = vec![empty];
+    configuration.flags.extend([other, mistyped]);
+    let (snapshot, rejected) = Snapshot::compile(&configuration);
+    assert_eq!(
+        resources(&rejected),
+        [
+            "segment empty",
+            "flag other",
+            "flag mistyped",
+            "experiment on-other"
+        ]
+    );
+    assert_eq!(ask(&snapshot, "gate").0, Reason::Split);
+    assert_eq!(ask(&snapshot, "other").0, Reason::UnknownFlag);
+}
+
+#[test]
+fn experiments_keep_the_version_of_a_segment_that_they_pinned() {
+    let mut first = segment("ios", "platform", "ios");
+    first.rules.clear();
+    let second = Segment {
+        meta: Meta {
+            version: 2,
+            ..Meta::default()
+        },
+        ..segment("ios", "platform", "ios")
+    };
+    let pinned = |version| Experiment {
+        segment: Some(SegmentKey::new("ios").unwrap()),
+        segment_version: version,
+        ..named("live", State::Running, None)
+    };
+    let reason = |version| {
+        let segments = vec![second.clone(), first.clone()];
+        let configuration = Configuration {
+            segments,
+            ..configuration(vec![pinned(version)])
+        };
+        ask(&Snapshot::compile(&configuration).0, "gate").0
+    };
+    assert_eq!(reason(Some(1)), Reason::Split);
+    assert_eq!(reason(Some(2)), Reason::NotInSegment);
+    assert_eq!(reason(None), Reason::NotInSegment);
+    assert_eq!(reason(Some(3)), Reason::NoExperiment);
+}

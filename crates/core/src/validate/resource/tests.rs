@@ -1,0 +1,236 @@
+#![allow(clippy::indexing_slicing)]
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    fixtures::{self, user, variant_key},
+    flag::{SegmentOverride, UnitOverride, Variation},
+    key::SegmentKey,
+    metric::Aggregation,
+    segment::Operator,
+    validate::tests::{one, owned},
+    value::Attribute,
+};
+
+/// The fields and rules that `change` breaks in a valid flag.
+fn flag_errors(change: impl FnOnce(&mut Flag)) -> Vec<(String, &'static str)> {
+    let mut changed = fixtures::flag();
+    change(&mut changed);
+    owned(flag(&changed))
+}
+
+/// Makes the fixture a flag of the type of `value`, which it serves.
+fn retype(flag: &mut Flag, value: Value) {
+    flag.value_type = value.value_type();
+    flag.variations.truncate(1);
+    flag.variations[0].value = value.clone();
+    flag.default_value = value;
+}
+
+#[test]
+fn a_valid_flag_has_no_findings() {
+    assert_eq!(flag(&fixtures::flag()), Findings::default());
+    for value in [
+        Value::Number(1.5),
+        Value::String(String::new()),
+        Value::Json(json!([])),
+        Value::Json(json!({"a": 1})),
+    ] {
+        assert_eq!(flag_errors(|flag| retype(flag, value)), []);
+    }
+}
+
+#[test]
+fn a_flag_keeps_its_variations() {
+    let twice = flag_errors(|flag| flag.variations[1].key = variant_key("off"));
+    assert_eq!(twice, one("variations[1].key", "DUPLICATE_KEY"));
+    assert_eq!(
+        flag_errors(|flag| flag.variations.clear()),
+        one("variations", "VARIATION_REQUIRED")
+    );
+    assert_eq!(
+        flag_errors(|flag| flag.variations.reverse()),
+        one("variations[0].value", "CONTROL_NOT_DEFAULT")
+    );
+    let number = flag_errors(|flag| flag.variations[1].value = Value::Number(1.0));
+    assert_eq!(number, one("variations[1].value", "TYPE_MISMATCH"));
+}
+
+#[test]
+fn the_values_of_a_flag_are_limited() {
+    let long = "x".repeat(MAX_VALUE_BYTES + 1);
+    let cases = [
+        (Value::Json(json!(1)), "JSON_NOT_STRUCTURED"),
+        (Value::Json(json!([long])), "VALUE_TOO_LARGE"),
+        (Value::String(long), "VALUE_TOO_LARGE"),
+    ];
+    for (value, rule) in cases {
+        let errors = flag_errors(|flag| retype(flag, value));
+        assert_eq!(
+            errors,
+            [
+                ("variations[0].value".into(), rule),
+                ("default_value".into(), rule)
+            ]
+        );
+    }
+    let infinite = flag_errors(|flag| {
+        retype(flag, Value::Number(1.0));
+        let value = Value::Number(f64::INFINITY);
+        flag.unit_overrides = vec![UnitOverride {
+            unit: user("1"),
+            value,
+        }];
+    });
+    assert_eq!(infinite, one("unit_overrides[0].value", "NOT_FINITE"));
+}
+
+#[test]
+fn the_overrides_of_a_flag_are_distinct_and_limited() {
+    let by_segment = |key: String| SegmentOverride {
+        segment: SegmentKey::new(key).unwrap(),
+        value: Value::Bool(true),
+    };
+    let by_unit = |id: String| UnitOverride {
+        unit: user(&id),
+        value: Value::Bool(true),
+    };
+    let many = flag_errors(|flag| {
+        flag.segment_overrides = (0..=MAX_SEGMENT_OVERRIDES)
+            .map(|i| by_segment(i.to_string()))
+            .collect();
+        flag.unit_overrides = (0..=MAX_UNIT_OVERRIDES).map(|i| by_unit(i.to_string())).collect();
+    });
+    assert_eq!(
+        many,
+        [
+            ("segment_overrides".into(), "TOO_MANY"),
+            ("unit_overrides".into(), "TOO_MANY")
+        ]
+    );
+    let twice = flag_errors(|flag| {
+        flag.segment_overrides = vec![by_segment("a".into()), by_segment("a".into())];
+        flag.unit_overrides = vec![by_unit("1".into()), by_unit("1".into())];
+    });
+    let rule = "DUPLICATE_OVERRIDE";
+    assert_eq!(
+        twice,
+        [
+            ("segment_overrides[1].segment_key".into(), rule),
+            ("unit_overrides[1].unit".into(), rule)
+        ]
+    );
+    let mistyped = flag_errors(|flag| {
+        flag.segment_overrides = vec![SegmentOverride {
+            value: Value::Number(1.0),
+            ..by_segment("a".into())
+        }];
+    });
+    assert_eq!(mistyped, one("segment_overrides[0].value", "TYPE_MISMATCH"));
+}
+
+#[test]
+fn all_violations_come_at_once() {
+    let errors = flag_errors(|flag| {
+        flag.name = "x".repeat(MAX_NAME_BYTES + 1);
+        flag.description = "x".repeat(MAX_TEXT_BYTES + 1);
+        flag.value_type = ValueType::String;
+        flag.variations.push(Variation {
+            ..flag.variations[0].clone()
+        });
+    });
+    assert_eq!(errors.len(), 7, "{errors:?}");
+}
+
+/// The errors of a segment with one rule.
+fn rule_errors(attribute: &str, operator: Operator, operands: Vec<Attribute>) -> Vec<(String, &'static str)> {
+    let mut changed = fixtures::segment("s", attribute, 1.0);
+    changed.rules[0].operator = operator;
+    changed.rules[0].operands = operands;
+    owned(segment(&changed))
+}
+
+#[test]
+fn a_segment_keeps_its_operands() {
+    use Operator::{Between, Eq, Gt, In};
+    let operands = "rules[0].operands";
+    assert_eq!(rule_errors("x", Eq, vec!["a".into()]), []);
+    assert_eq!(rule_errors("x", In, vec![1.0.into(); MAX_OPERANDS]), []);
+    assert_eq!(rule_errors("x", Eq, vec![]), one(operands, "OPERAND_COUNT"));
+    assert_eq!(
+        rule_errors("x", Gt, vec!["a".into()]),
+        one(operands, "OPERAND_TYPE")
+    );
+    assert_eq!(
+        rule_errors("x", Gt, vec![f64::NAN.into()]),
+        one(operands, "NOT_FINITE")
+    );
+    assert_eq!(
+        rule_errors("x", Between, vec![2.0.into(), 1.0.into()]),
+        one(operands, "OPERAND_ORDER")
+    );
+    assert_eq!(
+        rule_errors("x", In, vec![1.0.into(); MAX_OPERANDS + 1]),
+        one(operands, "TOO_MANY")
+    );
+    assert_eq!(
+        rule_errors("", Eq, vec![1.0.into()]),
+        one("rules[0].attribute", "ATTRIBUTE_REQUIRED")
+    );
+    assert_eq!(
+        rule_errors(&"x".repeat(257), Eq, vec![1.0.into()]),
+        one("rules[0].attribute", "TEXT_TOO_LONG")
+    );
+    let mut many = fixtures::segment("s", "x", 1.0);
+    many.rules = vec![many.rules[0].clone(); MAX_RULES + 1];
+    assert_eq!(owned(segment(&many)), one("rules", "TOO_MANY"));
+}
+
+#[test]
+fn a_metric_keeps_its_window() {
+    let errors = |kind| {
+        owned(metric(&Metric {
+            kind,
+            ..fixtures::metric("m")
+        }))
+    };
+    let conversion = |event: &str, window| MetricKind::Conversion {
+        event: event.into(),
+        window,
+    };
+    let retention = |day, width_days| MetricKind::Retention {
+        event: None,
+        day,
+        width_days,
+    };
+    assert_eq!(errors(conversion("buy", None)), []);
+    assert_eq!(
+        errors(conversion("", None)),
+        one("conversion.event", "EVENT_REQUIRED")
+    );
+    assert_eq!(
+        errors(conversion("buy", Some(Duration::from_nanos(999)))),
+        one("conversion.window", "WINDOW_TOO_SHORT")
+    );
+    let scalar = MetricKind::Scalar {
+        event: "e".repeat(257),
+        aggregation: Aggregation::Sum,
+        window: Some(Duration::ZERO),
+    };
+    assert_eq!(
+        errors(scalar),
+        [
+            ("scalar.event".into(), "TEXT_TOO_LONG"),
+            ("scalar.window".into(), "WINDOW_TOO_SHORT")
+        ]
+    );
+    assert_eq!(errors(retention(1, 365)), []);
+    assert_eq!(
+        errors(retention(0, 366)),
+        [
+            ("retention.day".into(), "DAYS_RANGE"),
+            ("retention.width_days".into(), "DAYS_RANGE")
+        ]
+    );
+}

@@ -1,0 +1,84 @@
+//! What may be edited, and when.
+
+use super::{Findings, Step};
+use crate::{experiment::Experiment, lifecycle::State};
+
+/// Checks which fields `updated` changes against what the state of `current` allows; `CONFIG_LOCKED` for each other.
+///
+/// Compared is what people edit. What commands write (state, pauses, salt, pinned versions, …) is the caller's to carry over.
+pub fn update(current: &Experiment, updated: &Experiment) -> Findings {
+    use Step::{Details, FlagAndVariants, Metrics, SegmentAndTraffic};
+
+    let (old, new) = (current, updated);
+    let changes = [
+        (Details, "name", old.name != new.name),
+        (Details, "description", old.description != new.description),
+        (Details, "hypothesis", old.hypothesis != new.hypothesis),
+        (Details, "owner", old.owner != new.owner),
+        (Details, "tags", old.tags != new.tags),
+        (FlagAndVariants, "flag_key", old.flag != new.flag),
+        (FlagAndVariants, "assignment_source", old.source != new.source),
+        (FlagAndVariants, "unit_kind", old.unit_kind != new.unit_kind),
+        (FlagAndVariants, "variants", old.variants != new.variants),
+        (
+            FlagAndVariants,
+            "qa_overrides",
+            old.qa_overrides != new.qa_overrides,
+        ),
+        (FlagAndVariants, "exposure_mode", old.exposure != new.exposure),
+        (Metrics, "metrics", old.metrics != new.metrics),
+        (Metrics, "confidence", old.confidence != new.confidence),
+        (
+            SegmentAndTraffic,
+            "variants.weight",
+            old.weights() != new.weights(),
+        ),
+        (SegmentAndTraffic, "coverage", old.coverage != new.coverage),
+        (SegmentAndTraffic, "segment_key", old.segment != new.segment),
+        (SegmentAndTraffic, "start_time", old.start_time != new.start_time),
+        (SegmentAndTraffic, "end_time", old.end_time != new.end_time),
+    ];
+    let mut findings = Findings::default();
+    for (step, field, changed) in changes {
+        if changed && !is_editable(field, current, updated) {
+            findings.error(step, field, "CONFIG_LOCKED", locked(field, &current.state));
+        }
+    }
+    findings
+}
+
+/// Whether `field` may change as it does in the state of `current`.
+fn is_editable(field: &str, current: &Experiment, updated: &Experiment) -> bool {
+    let is_text = matches!(field, "name" | "description" | "owner" | "tags");
+    match current.state {
+        State::Draft => true,
+        State::Scheduled => {
+            is_text || matches!(field, "hypothesis" | "start_time" | "end_time" | "qa_overrides")
+        }
+        State::Running | State::Paused(_) => match field {
+            "qa_overrides" => true,
+            "end_time" => current
+                .end_time
+                .zip(updated.end_time)
+                .is_some_and(|(old, new)| new > old),
+            "coverage" => updated.coverage > current.coverage,
+            _ => is_text,
+        },
+        State::Completed(_) | State::Ended(_) | State::Archived { .. } => false,
+    }
+}
+
+fn locked(field: &str, state: &State) -> String {
+    let name = state.name();
+    match (state, field) {
+        (State::Scheduled, _) => format!("is frozen while {name}; to change it, Unschedule"),
+        (State::Running | State::Paused(_), "end_time") => format!("can only be moved later while {name}"),
+        (State::Running | State::Paused(_), "coverage") => {
+            format!("can only grow while {name}, so that no unit loses its variant")
+        }
+        _ => format!("is fixed in state {name}; to change it, Duplicate the experiment"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
