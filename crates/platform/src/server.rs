@@ -1,0 +1,274 @@
+//! A gRPC server from the bound port to the last answer.
+//!
+//! ```no_run
+//! # async fn serve(shutdown: assay_platform::Shutdown) -> Result<(), Box<dyn std::error::Error>> {
+//! use assay_platform::server::{Health, Server, bind};
+//!
+//! let listener = bind("127.0.0.1:7071").await?;
+//! let health = Health::new(["assay.config.v1.ConfigService"]);
+//! let server = Server::new("assay-config", listener, health.clone());
+//! let draining = server.draining(); // for handlers of streams, which must end when it is triggered
+//! health.ready().await;
+//! server.routes(tonic::service::Routes::default()).serve(shutdown).await?;
+//! # drop(draining); Ok(()) }
+//! ```
+
+mod bind;
+mod health;
+mod in_flight;
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use tonic::transport::ServerTlsConfig;
+use tonic::transport::server::TcpIncoming;
+
+use crate::error::BoxError;
+use crate::shutdown::Shutdown;
+use crate::telemetry::rpc::ServerTraceLayer;
+pub use bind::{BindError, bind};
+pub use health::Health;
+use in_flight::{InFlight, InFlightLayer};
+
+/// From the shutdown to the end of [`Server::serve`] at most. It leaves time to flush before
+/// [`crate::shutdown::WORK_DEADLINE`].
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(18);
+
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// How many calls one connection may have open at a time; beyond, the client waits.
+const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
+
+/// A gRPC server that is being put together; [`Server::serve`] runs it.
+#[derive(Debug)]
+pub struct Server {
+    name: &'static str,
+    listener: TcpListener,
+    health: Health,
+    routes: Routes,
+    descriptors: Vec<&'static [u8]>,
+    tls: Option<ServerTlsConfig>,
+    accept_http1: bool,
+    max_connection_age: Option<Duration>,
+    drain_pause: Duration,
+    drain_deadline: Duration,
+    draining: Shutdown,
+}
+
+/// Why a server ended before or after its time.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Some calls had not ended by the deadline. They are cut off when the runtime ends.
+    #[error("{name} gave up on {} after {} s", list(laggards), deadline.as_secs())]
+    DrainDeadline {
+        /// The server.
+        name: &'static str,
+        /// The deadline, counted from the shutdown.
+        deadline: Duration,
+        /// The calls by method, with how many of each.
+        laggards: Vec<(String, usize)>,
+    },
+    /// The certificates are not usable.
+    #[error("TLS settings of {name} are not usable")]
+    Tls {
+        /// The server.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// A descriptor set is not one: a mistake in the build.
+    #[error("descriptors of {name} cannot be read")]
+    Descriptors {
+        /// The server.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// The transport failed.
+    #[error("{name} stopped serving")]
+    Transport {
+        /// The server.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: tonic::transport::Error,
+    },
+}
+
+impl Server {
+    /// A server called `name` in logs, on a port that is bound already. `health` is served beside the routes.
+    #[must_use]
+    pub fn new(name: &'static str, listener: TcpListener, health: Health) -> Self {
+        Self {
+            name,
+            listener,
+            health,
+            routes: Routes::default(),
+            descriptors: Vec::new(),
+            tls: None,
+            accept_http1: false,
+            max_connection_age: None,
+            drain_pause: Duration::ZERO,
+            drain_deadline: DRAIN_DEADLINE,
+            draining: Shutdown::new(),
+        }
+    }
+
+    /// Triggered when streams are to end: after balancers had their pause, unlike the token given to
+    /// [`Server::serve`]. Every handler of a stream must select on it.
+    #[must_use]
+    pub fn draining(&self) -> Shutdown {
+        self.draining.clone()
+    }
+
+    /// What is served. Limits of message sizes are set on the services in it.
+    #[must_use]
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// Lets callers ask what is served, from these encoded descriptor sets. Off unless called: it tells strangers a lot.
+    #[must_use]
+    pub fn reflection(mut self, descriptors: impl IntoIterator<Item = &'static [u8]>) -> Self {
+        self.descriptors.extend(descriptors);
+        self
+    }
+
+    /// Serves over TLS.
+    #[must_use]
+    pub fn tls(mut self, tls: ServerTlsConfig) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Also serves HTTP/1.1 (not over TLS), for routes that are not gRPC alone.
+    #[must_use]
+    pub fn accept_http1(mut self) -> Self {
+        self.accept_http1 = true;
+        self
+    }
+
+    /// Asks clients to reconnect after this time, so that new replicas get their share.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.max_connection_age = Some(age);
+        self
+    }
+
+    /// How long to go on accepting after health says "not ready", so that balancers notice. Zero unless called.
+    #[must_use]
+    pub fn drain_pause(mut self, pause: Duration) -> Self {
+        self.drain_pause = pause;
+        self
+    }
+
+    /// When to give up on calls that do not end, counted from the shutdown; [`DRAIN_DEADLINE`] unless called.
+    #[must_use]
+    pub fn drain_deadline(mut self, deadline: Duration) -> Self {
+        self.drain_deadline = deadline;
+        self
+    }
+
+    /// Serves until `shutdown`, then drains: not ready, pause, stop accepting, end streams, finish calls. Returns at
+    /// the drain deadline at the latest, whatever hangs.
+    ///
+    /// # Errors
+    /// [`ServeError`]; the laggards of a missed deadline are logged, too.
+    pub async fn serve(self, shutdown: Shutdown) -> Result<(), ServeError> {
+        let (name, deadline, pause) = (self.name, self.drain_deadline, self.drain_pause);
+        let (health, draining) = (self.health.clone(), self.draining.clone());
+        let in_flight = InFlight::default();
+        let serving = self.transport(&in_flight).await?;
+        tokio::pin!(serving);
+        tokio::select! {
+            ended = &mut serving => return ended,
+            () = shutdown.triggered() => {}
+        }
+        let drain = async {
+            health.ending().await;
+            tokio::time::sleep(pause).await;
+            draining.trigger();
+            health.end_watches().await;
+        };
+        let both = async { tokio::join!(serving, drain).0 };
+        match tokio::time::timeout(deadline, both).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                draining.trigger();
+                let laggards = in_flight.list();
+                tracing::error!(
+                    name,
+                    laggards = list(&laggards),
+                    "calls missed the drain deadline"
+                );
+                Err(ServeError::DrainDeadline {
+                    name,
+                    deadline,
+                    laggards,
+                })
+            }
+        }
+    }
+
+    /// The server until it stops accepting, which it does when `draining` is triggered, and its calls have ended.
+    async fn transport(
+        self,
+        in_flight: &InFlight,
+    ) -> Result<impl Future<Output = Result<(), ServeError>> + use<>, ServeError> {
+        let name = self.name;
+        let mut transport = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+            .accept_http1(self.accept_http1);
+        if let Some(age) = self.max_connection_age {
+            transport = transport.max_connection_age(age);
+        }
+        if let Some(tls) = self.tls {
+            transport = transport
+                .tls_config(tls)
+                .map_err(|source| ServeError::Tls { name, source })?;
+        }
+        let mut routes = self.routes.add_service(self.health.service().await);
+        if !self.descriptors.is_empty() {
+            routes = reflect(routes, &self.descriptors)
+                .map_err(|source| ServeError::Descriptors { name, source })?;
+        }
+        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
+        let draining = self.draining;
+        let serving = transport
+            .layer(InFlightLayer::new(in_flight.clone()))
+            .layer(ServerTraceLayer)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, async move { draining.triggered().await });
+        Ok(async move {
+            serving
+                .await
+                .map_err(|source| ServeError::Transport { name, source })
+        })
+    }
+}
+
+fn reflect(routes: Routes, descriptors: &[&'static [u8]]) -> Result<Routes, BoxError> {
+    let mut builder = tonic_reflection::server::Builder::configure();
+    for set in descriptors {
+        builder = builder.register_encoded_file_descriptor_set(set);
+    }
+    Ok(routes.add_service(builder.build_v1()?))
+}
+
+/// `2 × assay.config.v1.ConfigService/Watch, 1 × …`
+fn list(laggards: &[(String, usize)]) -> String {
+    if laggards.is_empty() {
+        return "connections without a call".to_owned();
+    }
+    let each = laggards.iter().map(|(method, n)| format!("{n} × {method}"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

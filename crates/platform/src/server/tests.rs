@@ -1,0 +1,143 @@
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::*;
+use crate::test_rpc::{GATE, Gate, READY, Running, pass, start};
+
+async fn health_of(running: &Running, name: &str) -> ServingStatus {
+    let request = HealthCheckRequest {
+        service: name.to_owned(),
+    };
+    let answer = HealthClient::new(running.channel()).check(request).await.unwrap();
+    answer.into_inner().status()
+}
+
+#[tokio::test]
+async fn r2_a_call_that_never_ends_is_given_up_and_named() {
+    let gate = Gate::closed();
+    let deadline = Duration::from_millis(50);
+    let running = start(&gate, |server| server.drain_deadline(deadline)).await;
+    let call = tokio::spawn(pass(running.channel()));
+    gate.arrival().await;
+    let error = running.stop().await.unwrap_err();
+    let ServeError::DrainDeadline { laggards, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(laggards, &[(GATE.trim_start_matches('/').to_owned(), 1)]);
+    assert!(
+        error.to_string().contains("gave up on 1 × test.Gate/Pass"),
+        "{error}"
+    );
+    call.abort();
+}
+
+#[tokio::test]
+async fn a_call_under_way_gets_its_answer() {
+    let gate = Gate::closed();
+    let running = start(&gate, |server| server).await;
+    let call = tokio::spawn(pass(running.channel()));
+    gate.arrival().await;
+    let draining = running.draining.clone();
+    let stopped = tokio::spawn(running.stop());
+    draining.triggered().await;
+    gate.open.add_permits(1);
+    assert_eq!(call.await.unwrap(), Code::Ok);
+    stopped.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn during_the_pause_it_is_not_ready_but_accepts() {
+    let gate = Gate::closed();
+    gate.open.add_permits(1);
+    let long = Duration::from_secs(3_600);
+    let running = start(&gate, |server| server.drain_pause(long).drain_deadline(long)).await;
+    assert_eq!(health_of(&running, READY).await, ServingStatus::Serving);
+    let mut watch = watch(&running).await;
+    assert_eq!(
+        watch.message().await.unwrap().unwrap().status(),
+        ServingStatus::Serving
+    );
+    running.shutdown.trigger();
+    assert_eq!(
+        watch.message().await.unwrap().unwrap().status(),
+        ServingStatus::NotServing
+    );
+    assert_eq!(health_of(&running, "").await, ServingStatus::Serving);
+    assert_eq!(pass(running.channel()).await, Code::Ok);
+    assert!(!running.draining.is_triggered());
+    running.ended.abort();
+}
+
+#[tokio::test]
+async fn health_watches_do_not_hold_up_the_end() {
+    let running = start(&Gate::closed(), |server| server).await;
+    let mut watch = watch(&running).await;
+    assert_eq!(
+        watch.message().await.unwrap().unwrap().status(),
+        ServingStatus::Serving
+    );
+    running.stop().await.unwrap();
+    while watch.message().await.unwrap().is_some() {}
+}
+
+#[tokio::test]
+async fn health_says_not_ready_until_told() {
+    let listener = bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let health = Health::new([READY]);
+    let (shutdown, server) = (Shutdown::new(), Server::new("test", listener, health.clone()));
+    let draining = server.draining();
+    let ended = tokio::spawn(server.serve(shutdown.clone()));
+    let running = Running {
+        uri,
+        shutdown,
+        draining,
+        ended,
+    };
+    assert_eq!(health_of(&running, READY).await, ServingStatus::NotServing);
+    health.ready().await;
+    assert_eq!(health_of(&running, READY).await, ServingStatus::Serving);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn s11_reflection_is_off_unless_asked_for() {
+    const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let off = start(&Gate::closed(), |server| server).await;
+    assert_eq!(status_of(&off, REFLECTION).await, Code::Unimplemented);
+    let descriptors = tonic_health::pb::FILE_DESCRIPTOR_SET;
+    let on = start(&Gate::closed(), |server| server.reflection([descriptors])).await;
+    assert_ne!(status_of(&on, REFLECTION).await, Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn broken_descriptors_are_an_error_and_no_panic() {
+    let running = start(&Gate::closed(), |server| server.reflection([b"\xff".as_slice()])).await;
+    let error = running.ended.await.unwrap().unwrap_err();
+    assert!(matches!(error, ServeError::Descriptors { .. }), "{error}");
+}
+
+async fn watch(running: &Running) -> tonic::Streaming<tonic_health::pb::HealthCheckResponse> {
+    let request = HealthCheckRequest {
+        service: READY.to_owned(),
+    };
+    HealthClient::new(running.channel())
+        .watch(request)
+        .await
+        .unwrap()
+        .into_inner()
+}
+
+/// The status of an empty request to `path`; `OK` if it is not in the headers.
+async fn status_of(running: &Running, path: &str) -> Code {
+    use tower::{Service, ServiceExt};
+    let request = http::Request::post(format!("{}{path}", running.uri))
+        .header("content-type", "application/grpc")
+        .body(tonic::body::Body::empty())
+        .unwrap();
+    let mut channel = running.channel();
+    let response = channel.ready().await.unwrap().call(request).await.unwrap();
+    tonic::Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+}

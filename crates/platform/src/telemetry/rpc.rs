@@ -1,0 +1,103 @@
+//! The trace layers around RPCs.
+//!
+//! [`ServerTraceLayer`] goes around a server's routes and continues the caller's trace; [`ClientTrace`] goes around a
+//! channel and sends ours along. A span lasts until the last byte of the answer, so that streams are measured whole.
+//! When nothing is exported, both only pass the call on.
+
+mod future;
+mod span;
+
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower::{Layer, Service};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::context;
+use crate::body::RidingBody;
+pub use future::TraceFuture;
+pub use span::RpcSpan;
+
+/// The target of RPC spans. They go to traces only; log filters do not apply to them.
+pub const TARGET: &str = "assay::rpc";
+
+/// Opens a span around every call that a server answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServerTraceLayer;
+
+impl<S> Layer<S> for ServerTraceLayer {
+    type Service = ServerTrace<S>;
+
+    fn layer(&self, inner: S) -> ServerTrace<S> {
+        ServerTrace { inner }
+    }
+}
+
+/// A service whose calls are traced; see [`ServerTraceLayer`].
+#[derive(Clone, Debug)]
+pub struct ServerTrace<S> {
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for ServerTrace<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: std::error::Error + 'static,
+    S::Future: Unpin,
+{
+    type Response = Response<RidingBody<R, RpcSpan>>;
+    type Error = S::Error;
+    type Future = TraceFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let span = RpcSpan::server(request.uri().path());
+        if !span.is_disabled()
+            && let Some(caller) = context::extract(request.headers())
+        {
+            // It can only fail for a span that has begun, and this one has not.
+            let _begun = span.tracing().set_parent(caller);
+        }
+        let inner = span.tracing().in_scope(|| self.inner.call(request));
+        TraceFuture::new(inner, span)
+    }
+}
+
+/// A client whose calls are traced; the server gets to know the caller.
+#[derive(Clone, Debug)]
+pub struct ClientTrace<S> {
+    inner: S,
+}
+
+impl<S> ClientTrace<S> {
+    /// Traces the calls of `inner`.
+    pub fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for ClientTrace<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: std::error::Error + 'static,
+    S::Future: Unpin,
+{
+    type Response = Response<RidingBody<R, RpcSpan>>;
+    type Error = S::Error;
+    type Future = TraceFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let span = RpcSpan::client(request.uri().path());
+        if !span.is_disabled() {
+            context::inject(span.tracing(), request.headers_mut());
+        }
+        TraceFuture::new(self.inner.call(request), span)
+    }
+}
