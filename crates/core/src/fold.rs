@@ -105,8 +105,8 @@ pub fn unit_value(
     };
     let closes = kind.closes_after().map(|after| exposed.plus(after));
     let span = opens..closes.unwrap_or(Timestamp::MAX);
-    if matches!(kind, MetricKind::Retention { .. }) && pauses.iter().any(|pause| meets(pause, &span, through))
-    {
+    let is_retention = matches!(kind, MetricKind::Retention { .. });
+    if is_retention && pauses.iter().any(|pause| meets(pause, &span, through)) {
         return UnitValue::Excluded;
     }
     if let Some(due) = closes.filter(|due| *due > through) {

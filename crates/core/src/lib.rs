@@ -3,7 +3,7 @@
 //! No I/O, no clock, no randomness: time, seeds and salts are arguments, so every decision can be replayed and proved.
 //! Nothing here knows of gRPC, SQL, etcd or Redis; conversions to wire and stored forms live with those.
 //!
-//! Read in this order: [`key`], [`value`], [`flag`], [`segment`], [`metric`], [`experiment`], [`lifecycle`], [`validate`],
+//! Read in this order: [`key`], [`value`], [`flag`], [`segment`], [`metric`], [`experiment`], [`lifecycle`], [`commands`], [`validate`],
 //! then the two paths that matter: [`bucketing`] → [`snapshot`] → [`assign`] (who gets what), and
 //! [`record`] → [`fold`] (what came of it).
 #![warn(missing_docs)]

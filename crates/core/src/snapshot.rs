@@ -126,6 +126,11 @@ impl Snapshot {
         self.generation
     }
 
+    /// The keys of the flags that it serves, in no particular order.
+    pub fn flags(&self) -> impl Iterator<Item = &FlagKey> {
+        self.by_flag.keys()
+    }
+
     /// What `key` names: a flag, else an experiment.
     pub(crate) fn target(&self, key: &str) -> Option<&Target> {
         self.by_flag.get(key).or_else(|| self.by_experiment.get(key))

@@ -1,5 +1,3 @@
-#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-
 use proptest::prelude::*;
 use serde_json::Value as Json;
 

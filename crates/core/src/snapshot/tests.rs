@@ -173,6 +173,7 @@ fn a_broken_segment_and_flag_take_only_their_own_with_them() {
     );
     assert_eq!(ask(&snapshot, "gate").0, Reason::Split);
     assert_eq!(ask(&snapshot, "other").0, Reason::UnknownFlag);
+    assert!(snapshot.flags().eq([&flag().key]));
 }
 
 #[test]

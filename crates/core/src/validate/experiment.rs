@@ -1,6 +1,6 @@
 //! Experiments: as drafts, and ready to start.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     Findings, MAX_METRICS, MAX_NAME_BYTES, MAX_QA_OVERRIDES, MAX_TAGS, MAX_TEXT_BYTES, MAX_VARIANTS,
@@ -165,6 +165,7 @@ pub fn start(experiment: &Experiment, references: &References<'_>, now: Timestam
         findings.error(Step::Details, "hypothesis", "HYPOTHESIS_REQUIRED", message);
     }
     flag_is_ready(&mut findings, experiment, references);
+    roles_are_ready(&mut findings, experiment);
     metrics_are_ready(&mut findings, experiment, references, now);
     segment_is_ready(&mut findings, experiment, references);
     dates_are_ready(&mut findings, experiment, now);
@@ -196,66 +197,67 @@ fn flag_is_ready(findings: &mut Findings, experiment: &Experiment, references: &
     }
 }
 
-fn metrics_are_ready(
-    findings: &mut Findings,
-    experiment: &Experiment,
-    references: &References<'_>,
-    now: Timestamp,
-) {
+fn roles_are_ready(findings: &mut Findings, experiment: &Experiment) {
     const STEP: Step = Step::Metrics;
-    let primaries = experiment
-        .metrics
-        .iter()
-        .filter(|metric| metric.role == Role::Primary)
-        .count();
-    match primaries {
+    let metrics = experiment.metrics.iter();
+    match metrics.filter(|metric| metric.role == Role::Primary).count() {
         0 => {
             let message = "has no primary metric; give the role PRIMARY to the one that decides";
             findings.error(STEP, "metrics", "PRIMARY_METRIC_REQUIRED", message);
         }
         1 => {}
         n => {
-            let message =
-                format!("has {n} primary metrics, which makes each harder to decide; keep one if you can");
+            let message = format!("has {n} primary metrics, each harder to decide; keep one if you can");
             findings.warning(STEP, "metrics", "MULTIPLE_PRIMARIES", message);
         }
     }
+}
+
+fn metrics_are_ready(
+    findings: &mut Findings,
+    experiment: &Experiment,
+    references: &References<'_>,
+    now: Timestamp,
+) {
     let start = experiment.start_time.unwrap_or(now);
-    let run = experiment
+    let end = experiment
         .end_time
-        .unwrap_or_else(|| start.plus(DEFAULT_RUN))
-        .since(start);
+        .unwrap_or_else(|| start.max(now).plus(DEFAULT_RUN));
     for (i, listed) in experiment.metrics.iter().enumerate() {
         let field = format!("metrics[{i}].metric_key");
-        let found: Option<&&Metric> = references
+        match references
             .metrics
             .iter()
-            .find(|metric| metric.key == listed.metric);
-        let Some(metric) = found else {
-            let message = format!(
-                "there is no metric `{}`; create it, or remove it here",
-                listed.metric
-            );
-            findings.error(STEP, field, "METRIC_NOT_FOUND", message);
-            continue;
-        };
-        match metric.kind.closes_after() {
-            Some(window) if window.saturating_mul(2) >= run => {
+            .find(|metric| metric.key == listed.metric)
+        {
+            Some(metric) => window_is_fit(findings, field, metric, listed.role, end.since(start)),
+            None => {
                 let message = format!(
-                    "`{}` counts a unit only when half of the run or more has passed since; run longer, or shorten its window",
-                    metric.key
+                    "there is no metric `{}`; create it, or remove it here",
+                    listed.metric
                 );
-                findings.warning(STEP, field, "LONG_WINDOW", message);
+                findings.error(Step::Metrics, field, "METRIC_NOT_FOUND", message);
             }
-            None if listed.role == Role::Primary => {
-                let message = format!(
-                    "`{}` has no window, so that values change after they were counted; give it a window",
-                    metric.key
-                );
-                findings.warning(STEP, field, "OPEN_WINDOW", message);
-            }
-            _ => {}
         }
+    }
+}
+
+fn window_is_fit(findings: &mut Findings, field: String, metric: &Metric, role: Role, run: Duration) {
+    const STEP: Step = Step::Metrics;
+    let key = &metric.key;
+    match metric.kind.closes_after() {
+        Some(window) if window.saturating_mul(2) >= run => {
+            let message = format!(
+                "`{key}` counts a unit only when half of the run or more has passed since its exposure; run longer, or shorten its window"
+            );
+            findings.warning(STEP, field, "LONG_WINDOW", message);
+        }
+        None if role == Role::Primary => {
+            let message =
+                format!("`{key}` has no window, so values change after they were counted; give it one");
+            findings.warning(STEP, field, "OPEN_WINDOW", message);
+        }
+        Some(_) | None => {}
     }
 }
 

@@ -1,5 +1,3 @@
-#![allow(clippy::indexing_slicing)]
-
 use std::time::Duration;
 
 use super::*;
