@@ -1,0 +1,39 @@
+//! What can be set, and what holds when it is not.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde::Deserialize;
+
+/// Settings of ingest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Whether imports (records that keep the times they give, and exposures decided elsewhere) are permitted.
+    /// When not set: only on a loopback address.
+    pub imports: Option<bool>,
+    /// How late an event may come and still count, such as `72h`. Later ones are kept and counted apart.
+    #[serde(deserialize_with = "assay_platform::settings::duration")]
+    pub lateness_allowance: Duration,
+    /// Whether to answer gRPC reflection.
+    pub reflection: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7072)),
+            imports: None,
+            lateness_allowance: Duration::from_secs(72 * 3600),
+            reflection: true,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether imports are permitted.
+    pub(crate) fn imports_permitted(&self) -> bool {
+        self.imports.unwrap_or_else(|| self.listen.ip().is_loopback())
+    }
+}
