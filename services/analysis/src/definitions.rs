@@ -1,0 +1,181 @@
+//! What is measured: experiments and metrics, asked of the config service and kept for a while.
+//!
+//! A record must be folded with the definitions of its time. A pause that begins at `t` is stored before `t` is over, so definitions asked
+//! for after a record was received know every pause that the record may lie in. [`Definitions::as_of`] keeps that order.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use assay_core::{
+    experiment::{Experiment, Role},
+    key::{ExperimentKey, MetricKey, Namespace},
+    metric::Metric,
+    time::Timestamp,
+};
+use assay_platform::{Channel, SharedClock};
+use assay_proto::{
+    config::v1::{
+        ExperimentState, GetExperimentRequest, ListExperimentsRequest, ListMetricsRequest,
+        experiment_service_client::ExperimentServiceClient, metric_service_client::MetricServiceClient,
+    },
+    field::FieldErrors,
+};
+use tokio::sync::Mutex;
+
+/// Why definitions could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionsError {
+    /// The config service is away.
+    #[error("the config service did not answer")]
+    Config(#[source] Box<tonic::Status>),
+    /// The config service answered something that cannot be understood.
+    #[error("the config service answered something that cannot be understood")]
+    Answer(#[from] FieldErrors),
+}
+
+impl From<tonic::Status> for DefinitionsError {
+    fn from(status: tonic::Status) -> Self {
+        Self::Config(Box::new(status))
+    }
+}
+
+/// An experiment with its metrics in full.
+#[derive(Debug, Clone)]
+pub(crate) struct Definition {
+    pub(crate) experiment: Experiment,
+    pub(crate) metrics: Vec<(Role, Metric)>,
+}
+
+/// All experiments of a namespace that may have records.
+#[derive(Debug, Default)]
+pub(crate) struct NamespaceDefinitions {
+    pub(crate) experiments: HashMap<ExperimentKey, Definition>,
+}
+
+/// The definitions, by namespace.
+pub(crate) struct Definitions {
+    config: Channel,
+    clock: SharedClock,
+    kept: Mutex<HashMap<Namespace, (Timestamp, Arc<NamespaceDefinitions>)>>,
+}
+
+const PAGE: i32 = 1_000;
+const STATES: [ExperimentState; 6] = [
+    ExperimentState::Scheduled,
+    ExperimentState::Running,
+    ExperimentState::Paused,
+    ExperimentState::Completed,
+    ExperimentState::Ended,
+    ExperimentState::Archived,
+];
+
+impl Definitions {
+    pub(crate) fn new(config: Channel, clock: SharedClock) -> Self {
+        Self {
+            config,
+            clock,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// The definitions of `namespace`, asked for no earlier than `time`, or just now.
+    ///
+    /// # Errors
+    /// [`DefinitionsError`] when the config service is needed and does not answer.
+    pub(crate) async fn as_of(
+        &self,
+        namespace: &Namespace,
+        time: Timestamp,
+    ) -> Result<Arc<NamespaceDefinitions>, DefinitionsError> {
+        let mut kept = self.kept.lock().await;
+        if let Some((asked_at, definitions)) = kept.get(namespace)
+            && *asked_at >= time
+        {
+            return Ok(definitions.clone());
+        }
+        let asked_at = Timestamp::from_micros(self.clock.now_micros());
+        let definitions = Arc::new(self.ask(namespace).await?);
+        kept.insert(namespace.clone(), (asked_at, definitions.clone()));
+        Ok(definitions)
+    }
+
+    /// One experiment as it is now, drafts included.
+    ///
+    /// # Errors
+    /// The config service's own status, NOT_FOUND among them.
+    pub(crate) async fn one(
+        &self,
+        namespace: &Namespace,
+        key: &ExperimentKey,
+    ) -> Result<Definition, DefinitionsError> {
+        let request = GetExperimentRequest {
+            namespace: namespace.to_string(),
+            key: key.to_string(),
+        };
+        let response = ExperimentServiceClient::new(self.config.clone())
+            .get_experiment(request)
+            .await?
+            .into_inner();
+        let experiment = Experiment::try_from(response.experiment.unwrap_or_default())?;
+        let metrics = self.metrics(namespace).await?;
+        Ok(define(experiment, &metrics))
+    }
+
+    async fn ask(&self, namespace: &Namespace) -> Result<NamespaceDefinitions, DefinitionsError> {
+        let metrics = self.metrics(namespace).await?;
+        let mut client = ExperimentServiceClient::new(self.config.clone());
+        let mut experiments = HashMap::new();
+        let mut page_token = String::new();
+        loop {
+            let request = ListExperimentsRequest {
+                namespace: namespace.to_string(),
+                page_size: PAGE,
+                page_token,
+                states: STATES.map(i32::from).to_vec(),
+                flag_key: String::new(),
+            };
+            let response = client.list_experiments(request).await?.into_inner();
+            for message in response.experiments {
+                let experiment = Experiment::try_from(message)?;
+                experiments.insert(experiment.key.clone(), define(experiment, &metrics));
+            }
+            page_token = response.next_page_token;
+            if page_token.is_empty() {
+                return Ok(NamespaceDefinitions { experiments });
+            }
+        }
+    }
+
+    async fn metrics(&self, namespace: &Namespace) -> Result<BTreeMap<MetricKey, Metric>, DefinitionsError> {
+        let mut client = MetricServiceClient::new(self.config.clone());
+        let mut metrics = BTreeMap::new();
+        let mut page_token = String::new();
+        loop {
+            let request = ListMetricsRequest {
+                namespace: namespace.to_string(),
+                page_size: PAGE,
+                page_token,
+            };
+            let response = client.list_metrics(request).await?.into_inner();
+            for message in response.metrics {
+                let metric = Metric::try_from(message)?;
+                metrics.insert(metric.key.clone(), metric);
+            }
+            page_token = response.next_page_token;
+            if page_token.is_empty() {
+                return Ok(metrics);
+            }
+        }
+    }
+}
+
+/// A metric that an experiment names exists: it cannot be deleted while it is named.
+fn define(experiment: Experiment, metrics: &BTreeMap<MetricKey, Metric>) -> Definition {
+    let named = experiment.metrics.iter();
+    let metrics = named
+        .filter_map(|m| Some((m.role, metrics.get(&m.metric)?.clone())))
+        .collect();
+    Definition { experiment, metrics }
+}

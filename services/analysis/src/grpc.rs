@@ -1,0 +1,110 @@
+//! The wire: decode → call → encode, no rules.
+
+use std::sync::Arc;
+
+use assay_core::key::{ExperimentKey, Unit};
+use assay_platform::Failure;
+use assay_proto::{
+    analysis::v1::{self as pb, analysis_service_server::AnalysisService},
+    convert::{key_from, namespace_from, optional_unit_from, timestamp, unit, unit_kind_from},
+    field::FieldErrors,
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Analysis, encode,
+    error::Error,
+    list_assignments::{Query, UnitAssignment, list_assignments},
+    results::get_results,
+};
+
+/// Most units on one page, and how many when nothing is said.
+const MAX_PAGE: i32 = 10_000;
+const DEFAULT_PAGE: i32 = 1_000;
+
+/// The service on the wire.
+pub(crate) struct Grpc(pub(crate) Arc<Analysis>);
+
+#[tonic::async_trait]
+impl AnalysisService for Grpc {
+    async fn get_results(
+        &self,
+        request: Request<pb::GetResultsRequest>,
+    ) -> Result<Response<pb::GetResultsResponse>, Status> {
+        let request = request.into_inner();
+        let answer = async {
+            let namespace = namespace_from(request.namespace, "namespace")?;
+            let experiment = key_from(request.experiment_key, "experiment_key", ExperimentKey::new)?;
+            get_results(&self.0, &namespace, &experiment).await
+        };
+        let result = answer.await.map_err(Failure::from)?;
+        Ok(Response::new(pb::GetResultsResponse {
+            result: Some(encode::result(&result)),
+        }))
+    }
+
+    async fn list_assignments(
+        &self,
+        request: Request<pb::ListAssignmentsRequest>,
+    ) -> Result<Response<pb::ListAssignmentsResponse>, Status> {
+        let answer = async {
+            let query = query(request.into_inner())?;
+            list_assignments(&self.0, &query).await
+        };
+        let (assignments, more) = answer.await.map_err(Failure::from)?;
+        let next_page_token = match assignments.last() {
+            Some(last) if more => last.unit.to_string(),
+            _ => String::new(),
+        };
+        let assignments = assignments.iter().map(unit_assignment).collect();
+        Ok(Response::new(pb::ListAssignmentsResponse {
+            assignments,
+            next_page_token,
+        }))
+    }
+}
+
+fn query(request: pb::ListAssignmentsRequest) -> Result<Query, Error> {
+    let limit = match request.page_size {
+        0 => DEFAULT_PAGE,
+        size @ 1..=MAX_PAGE => size,
+        size => {
+            let message = format!("is {size}; give 1 to {MAX_PAGE}, or leave it out for {DEFAULT_PAGE}");
+            return Err(FieldErrors::one("page_size", "RANGE", message).into());
+        }
+    };
+    Ok(Query {
+        namespace: namespace_from(request.namespace, "namespace")?,
+        experiment: key_from(request.experiment_key, "experiment_key", ExperimentKey::new)?,
+        unit: optional_unit_from(request.unit, "unit")?,
+        after: page_token(&request.page_token)?,
+        limit: limit.unsigned_abs().into(),
+    })
+}
+
+/// The unit after which the page begins.
+fn page_token(token: &str) -> Result<Option<Unit>, FieldErrors> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let unknown = || {
+        FieldErrors::one(
+            "page_token",
+            "UNKNOWN",
+            "is not a token of ours; send `next_page_token` as it came",
+        )
+    };
+    let (kind, id) = token.split_once('/').ok_or_else(unknown)?;
+    let kind = unit_kind_from(kind, "page_token")?;
+    Ok(Some(Unit::new(kind, id).map_err(|_| unknown())?))
+}
+
+fn unit_assignment(assignment: &UnitAssignment) -> pb::UnitAssignment {
+    pb::UnitAssignment {
+        unit: Some(unit(&assignment.unit)),
+        variant_key: assignment.first.variant.to_string(),
+        cohort: assignment.first.cohort,
+        first_exposure_time: Some(timestamp(assignment.first.time)),
+        set_aside: assignment.set_aside,
+    }
+}
