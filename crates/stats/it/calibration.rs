@@ -14,7 +14,7 @@ use assay_stats::{
 const DAYS: usize = 28;
 const PLANNED_END: usize = 14;
 
-/// SplitMix64: a seed gives the same experiments everywhere.
+/// The generator `SplitMix64`: a seed gives the same experiments everywhere.
 struct Rng(u64);
 
 impl Rng {
@@ -57,10 +57,13 @@ impl Look {
     }
 }
 
-/// A scenario: what it measures, and one experiment of it, day by day.
+/// One experiment, day by day.
+type Simulation = Box<dyn Fn(&mut Rng) -> Vec<Look>>;
+
+/// A scenario: what it measures, and how.
 struct Scenario {
     kind: Kind,
-    experiment: Box<dyn Fn(&mut Rng) -> Vec<Look>>,
+    experiment: Simulation,
 }
 
 /// An experiment on scalar values, with the units per day of each variant.
@@ -118,7 +121,7 @@ fn retention() -> Scenario {
 /// A value and a covariate that share most of their variance.
 fn adjusted() -> Scenario {
     let experiment = |rng: &mut Rng| {
-        let mut cells = vec![CupedMoments::empty(1); 2];
+        let mut cells = vec![CupedMoments::default(); 2];
         let day = |_| {
             for cell in &mut cells {
                 for _ in 0..200 {
@@ -176,7 +179,11 @@ fn ninth_decile() -> Scenario {
         let mut sketches = [Sketch::default(), Sketch::default()];
         let day = |_| {
             for sketch in &mut sketches {
-                (0..100).for_each(|_| sketch.insert((rng.lognormal(4.0, 1.0) * 1e6) as i64).unwrap());
+                (0..100).for_each(|_| {
+                    sketch
+                        .insert((rng.lognormal(4.0, 1.0) * 1e6) as i64, &[])
+                        .unwrap()
+                });
             }
             let quantiles = sketches
                 .each_ref()

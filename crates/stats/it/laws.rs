@@ -1,11 +1,11 @@
 //! Laws that hold for all inputs.
 
 use assay_stats::{
-    Alpha, BetaPrior, Cap, CohortCounts, Comparison, CupedMoments, Design, Direction, Estimate, Interval,
-    Kind, LiftStatus, Mixture, Mode, Moments, Normal, Proportion, RatioMoments, Retained, Retention,
-    RetentionWindow, SRM_CONCENTRATIONS, Scale, Sketch, Status, benjamini_hochberg, compare, cuped, holm,
-    norm_ppf, norm_sf, ptbb_beta, ptbb_estimates, ptbb_normal, relative_lift, srm_chi2, srm_log_e,
-    srm_sequential, stratify, t_ppf, t_sf,
+    Alpha, BetaPrior, Cap, CohortCounts, Comparison, CupedMoments, CupedSummary, Design, Direction, Estimate,
+    Interval, Kind, LiftStatus, Mixture, Mode, Moments, Normal, Proportion, RatioMoments, Retained,
+    Retention, RetentionWindow, SRM_CONCENTRATIONS, Scale, Sketch, Status, benjamini_hochberg, compare,
+    cuped, holm, norm_ppf, norm_sf, ptbb_beta, ptbb_estimates, ptbb_normal, relative_lift, srm_chi2,
+    srm_log_e, srm_sequential, stratify, t_ppf, t_sf,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -22,9 +22,20 @@ fn total(values: &[i64]) -> Moments {
         .fold(Moments::default(), |cell, y| cell.merge(Moments::of(*y)).unwrap())
 }
 
+fn cuped_total(units: &[(i64, i64)]) -> CupedMoments {
+    let cells = units.iter().map(|(y, x)| CupedMoments::of(*y, &[*x]));
+    cells.fold(CupedMoments::default(), |sum, cell| sum.merge(&cell).unwrap())
+}
+
+/// The summary of units with a covariate that depends on their value.
+fn with_covariate(y: &[i64], x: impl Fn(i64) -> i64) -> CupedSummary {
+    let units: Vec<_> = y.iter().map(|y| (*y, x(*y))).collect();
+    cuped_total(&units).summary(Scale::ONE).unwrap()
+}
+
 fn sketch(values: &[i64]) -> Sketch {
     let mut sketch = Sketch::default();
-    values.iter().for_each(|y| sketch.insert(*y).unwrap());
+    values.iter().for_each(|y| sketch.insert(*y, &[]).unwrap());
     sketch
 }
 
@@ -108,9 +119,9 @@ proptest! {
         merged.merge(&sketch(left)).unwrap();
         prop_assert_eq!(&merged, &whole);
         merged.merge(&sketch(&extra)).unwrap();
-        extra.iter().for_each(|y| merged.retract(*y).unwrap());
+        extra.iter().for_each(|y| merged.retract(*y, &[]).unwrap());
         prop_assert_eq!(&merged, &whole);
-        prop_assert_eq!(merged.total().unwrap(), total(&values));
+        prop_assert_eq!(merged.total().unwrap().y, total(&values));
     }
 
     #[test]
@@ -125,12 +136,15 @@ proptest! {
     }
 
     #[test]
-    fn capped_sums_are_those_of_capped_values(values in vec(unit_value(), 1..60), percentile in 0.5..1.0) {
-        let sketch = sketch(&values);
+    fn capped_sums_are_those_of_capped_values(
+        units in vec((unit_value(), unit_value()), 1..60), percentile in 0.5..1.0,
+    ) {
+        let mut sketch = Sketch::default();
+        units.iter().for_each(|(y, x)| sketch.insert(*y, &[*x]).unwrap());
         if let Some(cap) = Cap::at_percentile(std::slice::from_ref(&sketch), percentile) {
-            let capped: Vec<i64> = values.iter().map(|y| (*y).min(cap.value())).collect();
-            let above = values.iter().filter(|y| **y > cap.value()).count() as u64;
-            prop_assert_eq!(sketch.capped(cap).unwrap(), (total(&capped), above));
+            let capped: Vec<_> = units.iter().map(|(y, x)| ((*y).min(cap.value()), *x)).collect();
+            let above = units.iter().filter(|(y, _)| *y > cap.value()).count() as u64;
+            prop_assert_eq!(sketch.capped(cap).unwrap(), (cuped_total(&capped), above));
         }
     }
 
@@ -225,9 +239,8 @@ proptest! {
 
     #[test]
     fn a_constant_covariate_changes_nothing(y in vec(-1000_i64..1000, 4..40), x in -1000_i64..1000) {
-        let cell = |units: &[i64]| units.iter().fold(CupedMoments::empty(1), |cell, y| cell.merge(&CupedMoments::of(*y, &[x])).unwrap());
         let halves = y.split_at(y.len() / 2);
-        let adjusted = cuped(&[cell(halves.0), cell(halves.1)].map(|c| c.summary(Scale::ONE).unwrap())).unwrap();
+        let adjusted = cuped(&[halves.0, halves.1].map(|half| with_covariate(half, |_| x))).unwrap();
         let raw = [total(halves.0), total(halves.1)].map(|c| c.estimate(Scale::ONE));
         prop_assert!(!adjusted.adjusted && adjusted.v0 == 0.0);
         prop_assert_eq!(adjusted.estimates, raw.to_vec());
@@ -235,23 +248,21 @@ proptest! {
 
     #[test]
     fn a_covariate_equal_to_the_value_explains_all_of_it(y in vec(-1000_i64..1000, 4..40)) {
-        let cell = |units: &[i64]| units.iter().fold(CupedMoments::empty(1), |cell, y| cell.merge(&CupedMoments::of(*y, &[*y])).unwrap());
         let halves = y.split_at(y.len() / 2);
-        let summaries = [cell(halves.0), cell(halves.1)].map(|c| c.summary(Scale::ONE).unwrap());
-        let adjusted = cuped(&summaries).unwrap();
-        for (estimate, raw) in adjusted.estimates.iter().zip(&summaries) {
+        let summaries = [halves.0, halves.1].map(|half| with_covariate(half, |y| y));
+        for (estimate, raw) in cuped(&summaries).unwrap().estimates.iter().zip(&summaries) {
             prop_assert!(estimate.v.unwrap() <= 1e-12 * raw.var_y);
         }
     }
 
     #[test]
-    fn cuped_cells_merge_and_retract_exactly(units in vec((unit_value(), unit_value(), unit_value()), 0..20), cut in 0_usize..20) {
-        let cell = |units: &[(i64, i64, i64)]| {
-            units.iter().fold(CupedMoments::empty(2), |cell, (y, a, b)| cell.merge(&CupedMoments::of(*y, &[*a, *b])).unwrap())
-        };
+    fn cuped_cells_merge_and_retract_exactly(
+        units in vec((unit_value(), unit_value()), 0..20), cut in 0_usize..20,
+    ) {
         let (left, right) = units.split_at(cut.min(units.len()));
-        prop_assert_eq!(cell(right).merge(&cell(left)).unwrap(), cell(&units));
-        prop_assert_eq!(cell(&units).retract(&cell(left)).unwrap(), cell(right));
+        let (left, right, whole) = (cuped_total(left), cuped_total(right), cuped_total(&units));
+        prop_assert_eq!(&right.merge(&left).unwrap(), &whole);
+        prop_assert_eq!(whole.retract(&left).unwrap().summary(Scale::ONE), right.summary(Scale::ONE));
     }
 
     #[test]
@@ -357,7 +368,7 @@ fn overflowing_sums_are_reported() {
         CupedMoments::of(1, &[1])
             .merge(&CupedMoments {
                 sum_x: vec![i128::MAX],
-                ..CupedMoments::empty(1)
+                ..CupedMoments::default()
             })
             .is_err()
     );

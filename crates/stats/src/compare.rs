@@ -83,6 +83,20 @@ pub struct Comparison {
     pub evidence: Option<Evidence>,
 }
 
+impl Comparison {
+    /// The interval valid at all looks for the effects on `primaries` metrics together, after `units` of the pair.
+    ///
+    /// The mixture is that of the design, whatever the level: only so are all looks valid together.
+    pub fn interval_adjusted(&self, design: &Design, units: f64, primaries: u32) -> Option<Interval> {
+        let level = design.mode.looks(design.alpha).split(primaries);
+        let se = self.evidence?.se;
+        Some(Interval::around(
+            self.delta?,
+            design.mixture().multiplier(units, level) * se,
+        ))
+    }
+}
+
 /// Compares `treatment` with `control`.
 ///
 /// `v0` is the variance of a covariate adjustment common to both (0 without): it cancels in the effect, not in the lift.

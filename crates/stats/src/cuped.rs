@@ -3,7 +3,9 @@
 use crate::estimate::Estimate;
 use crate::moments::{Moments, Overflow, Scale, count, covariance, mean};
 
-/// Exact sums of values `y` and of covariates `x_i` of units. Without covariates it is as good as empty.
+/// Exact sums of values `y` and of covariates `x_i` of units; the default is that of no units.
+///
+/// Sums that are missing at the end of a list count as 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CupedMoments {
     pub y: Moments,
@@ -14,16 +16,6 @@ pub struct CupedMoments {
 }
 
 impl CupedMoments {
-    /// The sums of no units with `covariates` covariates.
-    pub fn empty(covariates: usize) -> CupedMoments {
-        CupedMoments {
-            y: Moments::default(),
-            sum_x: vec![0; covariates],
-            sum_xx: vec![0; covariates * (covariates + 1) / 2],
-            sum_xy: vec![0; covariates],
-        }
-    }
-
     /// The cell of one unit.
     pub fn of(y: i64, x: &[i64]) -> CupedMoments {
         let x: Vec<i128> = x.iter().copied().map(i128::from).collect();
@@ -39,7 +31,7 @@ impl CupedMoments {
         }
     }
 
-    /// The cell of both sets of units, which have the same covariates.
+    /// The cell of both sets of units, of which those with fewer covariates count as having 0 for the others.
     ///
     /// # Errors
     /// [`Overflow`] if a sum leaves 128 bits.
@@ -61,12 +53,11 @@ impl CupedMoments {
         y: Moments,
         op: fn(i128, i128) -> Option<i128>,
     ) -> Result<CupedMoments, Overflow> {
-        let all = |a: &[i128], b: &[i128]| {
-            a.iter()
-                .zip(b)
-                .map(|(a, b)| op(*a, *b))
-                .collect::<Option<Vec<_>>>()
-                .ok_or(Overflow)
+        let at = |sums: &[i128], i: usize| sums.get(i).copied().unwrap_or(0);
+        let all = |a: &[i128], b: &[i128]| -> Result<Vec<i128>, Overflow> {
+            (0..a.len().max(b.len()))
+                .map(|i| op(at(a, i), at(b, i)).ok_or(Overflow))
+                .collect()
         };
         Ok(CupedMoments {
             y,
@@ -76,20 +67,40 @@ impl CupedMoments {
         })
     }
 
+    /// The cell of the same units with all values `y` replaced by `value`.
+    ///
+    /// # Errors
+    /// [`Overflow`] if a sum leaves 128 bits.
+    pub(crate) fn with_value(&self, value: i64) -> Result<CupedMoments, Overflow> {
+        let times = |sum: &i128| sum.checked_mul(i128::from(value)).ok_or(Overflow);
+        let (n, one) = (self.y.n, Moments::of(value));
+        Ok(CupedMoments {
+            y: Moments {
+                n,
+                nonzero: n * one.nonzero,
+                sum_y: times(&n)?,
+                sum_yy: n.checked_mul(one.sum_yy).ok_or(Overflow)?,
+            },
+            sum_xy: self.sum_x.iter().map(times).collect::<Result<_, _>>()?,
+            ..self.clone()
+        })
+    }
+
+    /// Whether it is the cell of no units.
+    pub(crate) fn is_empty(&self) -> bool {
+        let mut sums = self.sum_x.iter().chain(&self.sum_xx).chain(&self.sum_xy);
+        self.y == Moments::default() && sums.all(|sum| *sum == 0)
+    }
+
     /// Means and sample covariances; `None` below two units.
     pub fn summary(&self, scale: Scale) -> Option<CupedSummary> {
         let (n, k) = (self.y.n, self.sum_x.len());
         let xx = |i: usize, j: usize| {
             let (row, column) = (i.max(j), i.min(j));
-            covariance(
-                n,
-                self.sum_x[i],
-                self.sum_x[j],
-                self.sum_xx[row * (row + 1) / 2 + column],
-                scale,
-            )
+            let product = *self.sum_xx.get(row * (row + 1) / 2 + column)?;
+            covariance(n, self.sum_x[i], self.sum_x[j], product, scale)
         };
-        let xy = |i: usize| covariance(n, self.sum_x[i], self.y.sum_y, self.sum_xy[i], scale);
+        let xy = |i: usize| covariance(n, self.sum_x[i], self.y.sum_y, *self.sum_xy.get(i)?, scale);
         Some(CupedSummary {
             n: count(n),
             nonzero: count(self.y.nonzero),
@@ -120,6 +131,18 @@ pub struct CupedSummary {
     pub cov_xy: Vec<f64>,
     /// Symmetric.
     pub cov_xx: Vec<Vec<f64>>,
+}
+
+impl CupedSummary {
+    /// Covariate `i` as if it were a metric: before exposure, variants may differ only by chance.
+    pub fn covariate(&self, i: usize) -> Option<Estimate> {
+        Some(Estimate::of_mean(
+            self.n,
+            self.n,
+            *self.mean_x.get(i)?,
+            *self.cov_xx.get(i)?.get(i)?,
+        ))
+    }
 }
 
 /// Adjusted estimates.

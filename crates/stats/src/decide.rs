@@ -110,6 +110,7 @@ pub struct PlannedEndEvidence {
     pub best_lift: Option<f64>,
 }
 
+/// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     KeepRunning,
@@ -117,6 +118,7 @@ pub enum Action {
     Investigate,
 }
 
+/// Why; the rules are in [`decide`], in the order in which they are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     NoData,

@@ -18,6 +18,11 @@ impl Alpha {
         self.0
     }
 
+    /// This error budget divided evenly among `parts` (at least 1 is used).
+    pub fn split(self, parts: u32) -> Alpha {
+        Alpha(self.0 / f64::from(parts.max(1)))
+    }
+
     /// The part `share` of this error budget; `0 < share <= 1`.
     pub(crate) fn times(self, share: f64) -> Alpha {
         Alpha(self.0 * share)

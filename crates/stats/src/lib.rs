@@ -56,7 +56,9 @@ pub use segments::{Segments, segments};
 pub use sequential::{Mixture, Mode, hybrid_p, tuning_units};
 pub use sketch::{Bin, Cap, Quantile, Sketch};
 pub use special::{beta_cdf, chi2_sf, norm_ppf, norm_sf, t_ppf, t_sf};
-pub use srm::{CohortCounts, SRM_CONCENTRATIONS, SrmChi2, srm_chi2, srm_log_e, srm_sequential};
+pub use srm::{
+    CohortCounts, SRM_CONCENTRATIONS, SrmChi2, srm_chi2, srm_log_e, srm_residuals, srm_sequential,
+};
 pub use stratify::{Stratified, stratify};
 pub use trend::{DayEffect, Drift, Slope, days_separated, drift, slope};
 pub use verdict::winner_signal;

@@ -2,6 +2,7 @@
 
 use crate::estimate::{Interval, Normal, finite};
 
+/// What can be said of a lift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiftStatus {
     /// The control's mean is 0: there is no lift.
@@ -82,6 +83,7 @@ pub fn relative_lift(control: Normal, treatment: Normal, multiplier: f64, v0: f6
 
 /// The normal approximation of the lift by the delta method; `None` if the control's mean is 0.
 ///
+/// The variances are those of the means, with the variance guard if there is one.
 /// Only where a normal summary of the lift is needed (a prior, pooling segments): its interval does not agree with that of
 /// the difference. Checked against gbstats `variance_of_ratios` in `testdata/stats_golden/relative_lift.json`.
 pub fn lift_delta(control: Normal, treatment: Normal) -> Option<Normal> {

@@ -28,7 +28,7 @@ pub struct SampleSize {
 
 /// The level of one test at the planned end, of an experiment with `comparisons` primary metrics × treatments.
 pub fn planning_level(alpha: Alpha, mode: Mode, comparisons: u32) -> Alpha {
-    mode.end(alpha).times(1.0 / f64::from(comparisons.max(1)))
+    mode.end(alpha).split(comparisons)
 }
 
 /// The power to plan each of `guardrails` non-inferiority tests and the primary with, so that all hold with `power`.
@@ -40,7 +40,8 @@ impl Plan {
     /// The distance, in standard errors, between no effect and one that is found with the planned power.
     fn distance(&self) -> Option<f64> {
         let possible = self.power > 0.0 && self.power < 1.0 && self.ratio > 0.0;
-        possible.then(|| norm_upper(0.5 * self.alpha.get()) + norm_upper(1.0 - self.power))
+        let distance = possible.then(|| norm_upper(0.5 * self.alpha.get()) + norm_upper(1.0 - self.power));
+        distance.filter(|d| *d > 0.0)
     }
 
     /// The units that find the absolute effect `delta`; `None` if no number does.

@@ -57,8 +57,8 @@ pub fn ptbb_beta(variants: &[Proportion], prior: BetaPrior, direction: Direction
             )
         })
         .collect();
-    let (prob_best, expected_loss) = integrate(&posteriors.iter().collect::<Vec<_>>(), direction);
-    let beats = |k: usize| integrate(&[&posteriors[0], &posteriors[k]], direction).0[1];
+    let (prob_best, expected_loss) = integrate(&posteriors, direction);
+    let beats = |k: usize| beats(&posteriors[0], &posteriors[k], direction);
     Some(Ptbb {
         prob_best,
         expected_loss,
@@ -74,7 +74,7 @@ pub fn ptbb_normal(posteriors: &[Normal], direction: Direction) -> Option<Ptbb> 
     if posteriors.is_empty() || !posteriors.iter().all(defined) {
         return None;
     }
-    let (prob_best, expected_loss) = integrate(&posteriors.iter().collect::<Vec<_>>(), direction);
+    let (prob_best, expected_loss) = integrate(posteriors, direction);
     let beats = |k: usize| normal_beats(posteriors[0], posteriors[k], 1.0, direction);
     Some(Ptbb {
         prob_best,
@@ -178,62 +178,61 @@ impl Posterior for BetaTable {
 /// `P(best = k) = ∫ f_k Π_{j≠k} W_j` and `loss_k = ∫ W_k (1 − Π_{j≠k} W_j)`, with `W_j` the probability that `j` is worse.
 ///
 /// The product is summed as `ln(1 − better)`, so a loss keeps its digits however small it is.
-fn integrate<P: Posterior>(posteriors: &[&P], direction: Direction) -> (Vec<f64>, Vec<f64>) {
+fn integrate<P: Posterior>(posteriors: &[P], direction: Direction) -> (Vec<f64>, Vec<f64>) {
     if posteriors.len() == 1 {
         return (vec![1.0], vec![0.0]);
     }
-    let rule = gauss_legendre::<24>();
     let (mut best, mut loss) = (vec![0.0; posteriors.len()], vec![0.0; posteriors.len()]);
-    for panel in panel_edges(posteriors).windows(2) {
-        let (middle, half) = (0.5 * (panel[0] + panel[1]), 0.5 * (panel[1] - panel[0]));
-        for (node, weight) in rule {
-            add_node(
-                posteriors,
-                direction,
-                middle + half * node,
-                half * weight,
-                &mut best,
-                &mut loss,
-            );
+    for (x, weight) in nodes(posteriors.iter()) {
+        let logs: Vec<f64> = posteriors.iter().map(|p| log_worse(p, x, direction)).collect();
+        let slope = P::slope(x);
+        for (k, posterior) in posteriors.iter().enumerate() {
+            let others: f64 = logs[..k].iter().chain(&logs[k + 1..]).sum();
+            best[k] += weight * posterior.density(x) * libm::exp(others);
+            loss[k] -= weight * slope * libm::exp(logs[k]) * libm::expm1(others);
         }
     }
     (best, loss)
 }
 
-/// Adds one node of the quadrature to the integrals of all variants.
-fn add_node<P: Posterior>(
-    posteriors: &[&P],
-    direction: Direction,
-    x: f64,
-    weight: f64,
-    best: &mut [f64],
-    loss: &mut [f64],
-) {
-    let log_worse = |p: &&P| match (direction, p.tails(x)) {
-        (Direction::Increase, (below, above)) | (Direction::Decrease, (above, below)) => {
-            if above < 0.5 {
-                libm::log1p(-above)
-            } else {
-                libm::log(below)
-            }
-        }
+/// Log of the probability that the posterior is worse than `x`, from the smaller of its tails.
+fn log_worse<P: Posterior>(posterior: &P, x: f64, direction: Direction) -> f64 {
+    let (below, above) = posterior.tails(x);
+    let (worse, better) = match direction {
+        Direction::Increase => (below, above),
+        Direction::Decrease => (above, below),
     };
-    let logs: Vec<f64> = posteriors.iter().map(log_worse).collect();
-    let slope = P::slope(x);
-    for (k, posterior) in posteriors.iter().enumerate() {
-        let others: f64 = logs
-            .iter()
-            .enumerate()
-            .filter(|(j, _)| *j != k)
-            .map(|(_, log)| log)
-            .sum();
-        best[k] += weight * posterior.density(x) * libm::exp(others);
-        loss[k] -= weight * slope * libm::exp(logs[k]) * libm::expm1(others);
+    if better < 0.5 {
+        libm::log1p(-better)
+    } else {
+        libm::log(worse)
     }
 }
 
+/// The probability that `treatment` is better than `control`.
+fn beats<P: Posterior>(control: &P, treatment: &P, direction: Direction) -> f64 {
+    let worse = |x| match direction {
+        Direction::Increase => control.tails(x).0,
+        Direction::Decrease => control.tails(x).1,
+    };
+    let nodes = nodes([control, treatment].into_iter());
+    nodes
+        .map(|(x, weight)| weight * treatment.density(x) * worse(x))
+        .sum()
+}
+
+/// The nodes and weights of a quadrature over all that these posteriors cover.
+fn nodes<'a, P: Posterior + 'a>(posteriors: impl Iterator<Item = &'a P>) -> impl Iterator<Item = (f64, f64)> {
+    let rule = gauss_legendre::<24>();
+    let edges = panel_edges(posteriors);
+    (1..edges.len()).flat_map(move |i| {
+        let (middle, half) = (0.5 * (edges[i - 1] + edges[i]), 0.5 * (edges[i] - edges[i - 1]));
+        rule.map(|(node, weight)| (middle + half * node, half * weight))
+    })
+}
+
 /// The sorted ends of the panels: a few standard deviations around each center, within the range.
-fn panel_edges<P: Posterior>(posteriors: &[&P]) -> Vec<f64> {
+fn panel_edges<'a, P: Posterior + 'a>(posteriors: impl Iterator<Item = &'a P>) -> Vec<f64> {
     let (low, high) = P::RANGE;
     let mut edges = Vec::new();
     for p in posteriors {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::compare::Status;
+use crate::cuped::CupedMoments;
 use crate::estimate::{Estimate, Interval, finite};
-use crate::moments::{Moments, Overflow, Scale, count};
+use crate::moments::{Overflow, Scale, count};
 use crate::special::norm_upper;
 
 /// The ratio of a bin's ends: any value within a bin is within 2.03 % of any other.
@@ -57,10 +58,10 @@ fn power(x: f64) -> f64 {
     libm::exp(x * libm::log(GAMMA))
 }
 
-/// The exact sums of the units of one variant by bin of their value.
+/// The exact sums of the units of one variant, with covariates if there are any, by bin of their value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sketch {
-    bins: BTreeMap<Bin, Moments>,
+    bins: BTreeMap<Bin, CupedMoments>,
 }
 
 /// A quantile of one variant with its 95 % interval, in the metric's unit.
@@ -84,28 +85,28 @@ impl Quantile {
 }
 
 impl Sketch {
-    /// Adds the cell `moments`, all of whose units have values in `bin`.
+    /// Adds the cell `units`, all of which have values in `bin`.
     ///
     /// # Errors
     /// [`Overflow`] if a sum leaves 128 bits.
-    pub fn add(&mut self, bin: Bin, moments: Moments) -> Result<(), Overflow> {
-        self.change(bin, moments, Moments::merge)
+    pub fn add(&mut self, bin: Bin, units: &CupedMoments) -> Result<(), Overflow> {
+        self.change(bin, units, CupedMoments::merge)
     }
 
-    /// Takes one unit with value `y` into account.
+    /// Takes one unit with value `y` and covariates `x` into account.
     ///
     /// # Errors
     /// [`Overflow`] if a sum leaves 128 bits.
-    pub fn insert(&mut self, y: i64) -> Result<(), Overflow> {
-        self.add(Bin::of(y), Moments::of(y))
+    pub fn insert(&mut self, y: i64, x: &[i64]) -> Result<(), Overflow> {
+        self.add(Bin::of(y), &CupedMoments::of(y, x))
     }
 
-    /// Takes back one unit with value `y`.
+    /// Takes back one unit with value `y` and covariates `x`.
     ///
     /// # Errors
     /// [`Overflow`] if a sum leaves 128 bits.
-    pub fn retract(&mut self, y: i64) -> Result<(), Overflow> {
-        self.change(Bin::of(y), Moments::of(y), Moments::retract)
+    pub fn retract(&mut self, y: i64, x: &[i64]) -> Result<(), Overflow> {
+        self.change(Bin::of(y), &CupedMoments::of(y, x), CupedMoments::retract)
     }
 
     /// Adds the units of `other`.
@@ -113,23 +114,23 @@ impl Sketch {
     /// # Errors
     /// [`Overflow`] if a sum leaves 128 bits.
     pub fn merge(&mut self, other: &Sketch) -> Result<(), Overflow> {
-        other.bins().try_for_each(|(bin, moments)| self.add(bin, moments))
+        other.bins().try_for_each(|(bin, units)| self.add(bin, units))
     }
 
     /// The bins with their sums, in ascending order of values; none is empty.
-    pub fn bins(&self) -> impl Iterator<Item = (Bin, Moments)> {
-        self.bins.iter().map(|(bin, moments)| (*bin, *moments))
+    pub fn bins(&self) -> impl Iterator<Item = (Bin, &CupedMoments)> {
+        self.bins.iter().map(|(bin, units)| (*bin, units))
     }
 
     /// Empty bins go, so that equal sets of units are equal sketches.
     fn change(
         &mut self,
         bin: Bin,
-        moments: Moments,
-        op: fn(Moments, Moments) -> Result<Moments, Overflow>,
+        units: &CupedMoments,
+        op: fn(&CupedMoments, &CupedMoments) -> Result<CupedMoments, Overflow>,
     ) -> Result<(), Overflow> {
-        let changed = op(self.bins.get(&bin).copied().unwrap_or_default(), moments)?;
-        if changed == Moments::default() {
+        let changed = op(self.bins.get(&bin).unwrap_or(&CupedMoments::default()), units)?;
+        if changed.is_empty() {
             self.bins.remove(&bin);
         } else {
             self.bins.insert(bin, changed);
@@ -141,10 +142,10 @@ impl Sketch {
     ///
     /// # Errors
     /// [`Overflow`] if a sum leaves 128 bits.
-    pub fn total(&self) -> Result<Moments, Overflow> {
+    pub fn total(&self) -> Result<CupedMoments, Overflow> {
         self.bins
             .values()
-            .try_fold(Moments::default(), |sum, bin| sum.merge(*bin))
+            .try_fold(CupedMoments::default(), |sum, units| sum.merge(units))
     }
 
     /// The `q`-quantile, `0 < q < 1`, with relative error of at most 2.03 %; `None` without units.
@@ -156,8 +157,8 @@ impl Sketch {
         let total = self
             .total()
             .ok()
-            .filter(|total| total.n > 0 && q > 0.0 && q < 1.0)?;
-        let n = total.n as f64;
+            .filter(|total| total.y.n > 0 && q > 0.0 && q < 1.0)?;
+        let n = total.y.n as f64;
         let z = norm_upper(0.025);
         let reach = z * (n * q * (1.0 - q)).sqrt();
         let (low, high) = (n * q - reach, n * q + reach);
@@ -171,8 +172,8 @@ impl Sketch {
         let se = interval.map(|i| (i.upper - i.lower) / (2.0 * z));
         Some(Quantile {
             estimate: Estimate {
-                n: count(total.n),
-                nonzero: count(total.nonzero),
+                n: count(total.y.n),
+                nonzero: count(total.y.nonzero),
                 mean: at(n * q),
                 v: se.map(|se| se * se),
             },
@@ -183,8 +184,8 @@ impl Sketch {
     /// The scaled value at rank `0 < h <= n`, interpolated within its bin.
     fn at_rank(&self, h: f64) -> Option<f64> {
         let mut before = 0.0;
-        for (bin, moments) in &self.bins {
-            let units = moments.n as f64;
+        for (bin, cell) in &self.bins {
+            let units = cell.y.n as f64;
             if before + units >= h {
                 return finite(bin.value((h - before) / units));
             }
@@ -197,14 +198,14 @@ impl Sketch {
     ///
     /// # Errors
     /// [`Overflow`] if a sum leaves 128 bits.
-    pub fn capped(&self, cap: Cap) -> Result<(Moments, u64), Overflow> {
-        let (mut sums, mut capped) = (Moments::default(), 0);
-        for (bin, moments) in self.bins() {
+    pub fn capped(&self, cap: Cap) -> Result<(CupedMoments, u64), Overflow> {
+        let (mut sums, mut capped) = (CupedMoments::default(), 0);
+        for (bin, units) in self.bins() {
             if bin <= cap.bin {
-                sums = sums.merge(moments)?;
+                sums = sums.merge(units)?;
             } else {
-                sums = sums.merge(cap.times(moments.n)?)?;
-                capped += moments.n;
+                sums = sums.merge(&units.with_value(cap.value)?)?;
+                capped += units.y.n;
             }
         }
         Ok((sums, count(capped)))
@@ -225,12 +226,12 @@ impl Cap {
     /// Checked against numpy `minimum` in `testdata/stats_golden/winsorize.json`.
     pub fn at_percentile(variants: &[Sketch], percentile: f64) -> Option<Cap> {
         let mut units: BTreeMap<Bin, i128> = BTreeMap::new();
-        for (bin, moments) in variants
+        for (bin, cell) in variants
             .iter()
             .flat_map(Sketch::bins)
             .filter(|(bin, _)| bin.0 > 0)
         {
-            *units.entry(bin).or_default() += moments.n;
+            *units.entry(bin).or_default() += cell.y.n;
         }
         let total: i128 = units.values().sum();
         let wanted = (percentile * total as f64 - 1e-12).ceil();
@@ -250,16 +251,5 @@ impl Cap {
     /// The scaled value.
     pub fn value(self) -> i64 {
         self.value
-    }
-
-    /// The sums of `n` units at the cap.
-    fn times(self, n: i128) -> Result<Moments, Overflow> {
-        let one = Moments::of(self.value);
-        Ok(Moments {
-            n,
-            nonzero: n * one.nonzero,
-            sum_y: n.checked_mul(one.sum_y).ok_or(Overflow)?,
-            sum_yy: n.checked_mul(one.sum_yy).ok_or(Overflow)?,
-        })
     }
 }

@@ -1,5 +1,6 @@
 //! Sample ratio mismatch: exposure counts that contradict the weights.
 
+use crate::estimate::finite;
 use crate::special::chi2_sf;
 
 /// The units of one cohort (one vector of weights) by variant; units set aside are not counted.
@@ -81,6 +82,19 @@ pub fn srm_chi2(cohorts: &[CohortCounts]) -> SrmChi2 {
         df: Some(df),
         p_value: Some(chi2_sf(chi2, df)),
     }
+}
+
+/// How far each variant's count is from what its weight expects, in standard deviations: near normal if nothing is wrong.
+///
+/// Broken down by day and dimension, the largest show where a mismatch comes from. `None` for a variant of weight 0, one
+/// of all the weight, or without units.
+pub fn srm_residuals(cohort: &CohortCounts) -> Vec<Option<f64>> {
+    let (total, units) = (cohort.weights.iter().sum::<f64>(), cohort.units());
+    let residual = |(&n, &w): (&u64, &f64)| {
+        let share = w / total;
+        finite((n as f64 - units * share) / (units * share * (1.0 - share)).sqrt())
+    };
+    cohort.counts.iter().zip(cohort.weights).map(residual).collect()
 }
 
 /// The concentrations of the Dirichlet alternatives, from coarse to fine mismatches.

@@ -61,9 +61,7 @@ fn from_units(input: &Value) -> Vec<CupedSummary> {
             .into_iter()
             .enumerate()
             .map(|(unit, y)| CupedMoments::of(y, &x(unit)));
-        let cell = units.fold(CupedMoments::empty(columns.len()), |cell, unit| {
-            cell.merge(&unit).unwrap()
-        });
+        let cell = units.fold(CupedMoments::default(), |cell, unit| cell.merge(&unit).unwrap());
         cell.summary(Scale::MICRO).unwrap()
     };
     list(input, "variants").iter().map(variant).collect()
@@ -116,7 +114,7 @@ fn ratio(input: &Value) -> Value {
 
 fn sketch(values: &[i64]) -> Sketch {
     let mut sketch = Sketch::default();
-    values.iter().for_each(|y| sketch.insert(*y).unwrap());
+    values.iter().for_each(|y| sketch.insert(*y, &[]).unwrap());
     sketch
 }
 
@@ -144,8 +142,8 @@ fn winsorize(input: &Value) -> Value {
             None => (sketch.total().unwrap(), 0),
         };
         object!({
-            "n": sums.n as u64, "capped": capped,
-            "mean": sums.mean(Scale::MICRO).map(json), "variance": sums.variance(Scale::MICRO).map(json),
+            "n": sums.y.n as u64, "capped": capped,
+            "mean": sums.y.mean(Scale::MICRO).map(json), "variance": sums.y.variance(Scale::MICRO).map(json),
         })
     };
     object!({

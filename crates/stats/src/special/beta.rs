@@ -19,6 +19,8 @@ pub(crate) struct BetaTable {
     a: f64,
     b: f64,
     center: f64,
+    /// Tangent of the center.
+    tangent: f64,
     start: f64,
     cell: f64,
     total: f64,
@@ -48,6 +50,7 @@ impl BetaTable {
             a,
             b,
             center,
+            tangent: (a / b).sqrt(),
             start,
             cell,
             total: 1.0,
@@ -97,13 +100,12 @@ impl BetaTable {
 
     /// The density of `φ`.
     ///
-    /// Computed as a ratio to the density at the center, from differences of sines and cosines, which keeps its digits
-    /// when `a` and `b` are large and `φ` close to the center.
+    /// With `s` and `c` sine and cosine of half the distance to the center `φ₀`, `sin φ/sin φ₀ = 1 + 2s(c/tan φ₀ - s)` and
+    /// `cos φ/cos φ₀ = 1 - 2s(c·tan φ₀ + s)`, which keep their digits when `a` and `b` are large and `φ` close to `φ₀`.
     pub(crate) fn density(&self, phi: f64) -> f64 {
-        let middle = 0.5 * (phi + self.center);
-        let apart = 2.0 * libm::sin(0.5 * (phi - self.center));
-        let sine = apart * libm::cos(middle) / libm::sin(self.center);
-        let cosine = -apart * libm::sin(middle) / libm::cos(self.center);
+        let (s, c) = libm::sincos(0.5 * (phi - self.center));
+        let sine = 2.0 * s * (c / self.tangent - s);
+        let cosine = -2.0 * s * (c * self.tangent + s);
         let log = times_log1p(2.0 * self.a - 1.0, sine) + times_log1p(2.0 * self.b - 1.0, cosine);
         libm::exp(log) / self.total
     }
