@@ -1,0 +1,4 @@
+//! Scenarios, one file each, against real servers and the real binary.
+
+mod edges;
+mod launcher;
