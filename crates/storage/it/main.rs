@@ -1,0 +1,3 @@
+mod analysis;
+mod config;
+mod log;

@@ -1,0 +1,295 @@
+//! Resources to try a store with: small ones, and one of each kind with every field in use.
+
+use std::time::Duration;
+
+use assay_core::{
+    experiment::{
+        AssignmentSource, Cohort, Experiment, ExperimentMetric, ExposureMode, Pause, QaOverride, Role,
+        Variant,
+    },
+    flag::{Flag, Meta, SegmentOverride, UnitOverride, Variation},
+    key::{ExperimentKey, FlagKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
+    lifecycle::{Outcome, PauseMode, State},
+    metric::{Aggregation, Direction, Metric, MetricKind},
+    segment::{Operator, Rule, Segment},
+    time::Timestamp,
+    value::{Attribute, Value, ValueType},
+    weights::{Coverage, Weights},
+};
+
+use crate::config_store::Resource;
+
+const WELL: &str = "samples are well formed";
+
+/// A boolean flag.
+pub fn flag(namespace: &Namespace, key: &str) -> Resource {
+    Resource::Flag(Flag {
+        namespace: namespace.clone(),
+        key: FlagKey::new(key).expect(WELL),
+        name: String::new(),
+        description: String::new(),
+        value_type: ValueType::Boolean,
+        variations: vec![
+            variation("off", Value::Bool(false)),
+            variation("on", Value::Bool(true)),
+        ],
+        default_value: Value::Bool(false),
+        segment_overrides: vec![],
+        unit_overrides: vec![],
+        meta: Meta::default(),
+    })
+}
+
+/// The flag `key` with the description `text`.
+pub fn described(namespace: &Namespace, key: &str, text: &str) -> Resource {
+    match flag(namespace, key) {
+        Resource::Flag(flag) => Resource::Flag(Flag {
+            description: text.to_owned(),
+            ..flag
+        }),
+        other => other,
+    }
+}
+
+/// An experiment on `flag` in `state`.
+pub fn experiment(namespace: &Namespace, key: &str, flag: &str, state: State) -> Experiment {
+    Experiment {
+        namespace: namespace.clone(),
+        key: ExperimentKey::new(key).expect(WELL),
+        name: String::new(),
+        description: String::new(),
+        hypothesis: String::new(),
+        owner: String::new(),
+        tags: vec![],
+        flag: FlagKey::new(flag).expect(WELL),
+        state,
+        source: AssignmentSource::Assay,
+        unit_kind: UnitKind::default(),
+        variants: vec![
+            variant("off", Value::Bool(false)),
+            variant("on", Value::Bool(true)),
+        ],
+        cohorts: vec![Cohort {
+            number: 1,
+            weights: Weights::even(2),
+            generation: 0,
+        }],
+        coverage: Coverage::FULL,
+        salt: "salt".into(),
+        segment: None,
+        segment_version: None,
+        metrics: vec![],
+        exposure: ExposureMode::OnAssign,
+        confidence: 0.95,
+        qa_overrides: vec![],
+        start_time: None,
+        end_time: None,
+        completed_at: None,
+        pauses: vec![],
+        reason: String::new(),
+        meta: Meta::default(),
+    }
+}
+
+/// One resource of each kind and shape, with every field in use.
+pub fn full(namespace: &Namespace) -> Vec<Resource> {
+    let experiments = states()
+        .into_iter()
+        .enumerate()
+        .map(|(i, state)| full_experiment(namespace, i, state));
+    let metrics = [
+        MetricKind::Conversion {
+            event: "purchase".into(),
+            window: Some(Duration::from_secs(7 * 86_400)),
+        },
+        MetricKind::Retention {
+            event: None,
+            day: 7,
+            width_days: 1,
+        },
+        MetricKind::Scalar {
+            event: "purchase".into(),
+            aggregation: Aggregation::Last,
+            window: None,
+        },
+    ];
+    let metrics = metrics
+        .into_iter()
+        .enumerate()
+        .map(|(i, kind)| full_metric(namespace, i, kind));
+    [full_flag(namespace), full_segment(namespace)]
+        .into_iter()
+        .chain(metrics)
+        .chain(experiments)
+        .collect()
+}
+
+fn states() -> Vec<State> {
+    let winner = Outcome::Winner(VariantKey::new("on").expect(WELL));
+    vec![
+        State::Paused(PauseMode::HoldEnrollment),
+        State::Draft,
+        State::Scheduled,
+        State::Running,
+        State::Completed(Outcome::Pending),
+        State::Ended(Outcome::NoWinner),
+        State::Archived {
+            outcome: winner,
+            ended: true,
+        },
+    ]
+}
+
+fn full_flag(namespace: &Namespace) -> Resource {
+    Resource::Flag(Flag {
+        namespace: namespace.clone(),
+        key: FlagKey::new("full.flag").expect(WELL),
+        name: "Gate \"30\" 🎮".into(),
+        description: "Two lines,\nand a NUL: \u{0}".into(),
+        value_type: ValueType::Json,
+        variations: vec![
+            variation(
+                "control",
+                Value::Json(serde_json::json!({"gate": 30, "ratio": 0.1, "deep": [null, true, "x"]})),
+            ),
+            variation("text", Value::String("ключ".into())),
+            variation("number", Value::Number(1e-7)),
+        ],
+        default_value: Value::Json(serde_json::json!({"gate": 30})),
+        segment_overrides: vec![SegmentOverride {
+            segment: SegmentKey::new("full.segment").expect(WELL),
+            value: Value::Bool(true),
+        }],
+        unit_overrides: vec![UnitOverride {
+            unit: Unit::new(UnitKind::new("device").expect(WELL), "a/b c").expect(WELL),
+            value: Value::Number(-0.5),
+        }],
+        meta: Meta::default(),
+    })
+}
+
+fn full_segment(namespace: &Namespace) -> Resource {
+    Resource::Segment(Segment {
+        namespace: namespace.clone(),
+        key: SegmentKey::new("full.segment").expect(WELL),
+        name: "Rich".into(),
+        description: "Spent much".into(),
+        rules: vec![
+            Rule {
+                attribute: "spent.usd".into(),
+                operator: Operator::Between,
+                operands: vec![9.99.into(), 1e15.into()],
+            },
+            Rule {
+                attribute: "country".into(),
+                operator: Operator::Nin,
+                operands: vec!["AT".into(), "12".into()],
+            },
+            Rule {
+                attribute: "paying".into(),
+                operator: Operator::Eq,
+                operands: vec![Attribute::Bool(true)],
+            },
+        ],
+        meta: Meta::default(),
+    })
+}
+
+fn full_metric(namespace: &Namespace, number: usize, kind: MetricKind) -> Resource {
+    Resource::Metric(Metric {
+        namespace: namespace.clone(),
+        key: MetricKey::new(format!("full.metric-{number}")).expect(WELL),
+        name: "Revenue".into(),
+        description: "of a unit".into(),
+        kind,
+        direction: if number == 0 {
+            Direction::Increase
+        } else {
+            Direction::Decrease
+        },
+        unit: "USD".into(),
+        meta: Meta::default(),
+    })
+}
+
+fn full_experiment(namespace: &Namespace, number: usize, state: State) -> Resource {
+    let small = experiment(
+        namespace,
+        &format!("full.experiment-{number}"),
+        &format!("flag-{number}"),
+        state,
+    );
+    Resource::Experiment(Experiment {
+        name: "Gate at 40".into(),
+        description: "Background".into(),
+        hypothesis: "Later gates keep players".into(),
+        owner: "ann@example.org".into(),
+        tags: vec!["retention".into(), "q4".into()],
+        source: if number == 3 {
+            AssignmentSource::Imported
+        } else {
+            AssignmentSource::Assay
+        },
+        cohorts: vec![
+            Cohort {
+                number: 1,
+                weights: Weights::new(vec![9_000, 1_000]).expect(WELL),
+                generation: 3,
+            },
+            Cohort {
+                number: 2,
+                weights: Weights::even(2),
+                generation: 9,
+            },
+        ],
+        coverage: Coverage::new(3_333).expect(WELL),
+        segment: Some(SegmentKey::new("full.segment").expect(WELL)),
+        segment_version: Some(4),
+        metrics: [Role::Primary, Role::Secondary, Role::Guardrail]
+            .into_iter()
+            .map(|role| ExperimentMetric {
+                metric: MetricKey::new("full.metric-0").expect(WELL),
+                role,
+            })
+            .collect(),
+        exposure: ExposureMode::None,
+        confidence: 0.9,
+        qa_overrides: vec![QaOverride {
+            unit: Unit::user("qa").expect(WELL),
+            variant: VariantKey::new("on").expect(WELL),
+        }],
+        start_time: Some(Timestamp::from_micros(1_763_716_800_000_001)),
+        end_time: Some(Timestamp::from_micros(1_764_926_400_000_000)),
+        completed_at: Some(Timestamp::from_micros(-1)),
+        pauses: vec![
+            Pause {
+                from: Timestamp::from_micros(5),
+                to: Some(Timestamp::from_micros(6)),
+                mode: PauseMode::ServeDefault,
+            },
+            Pause {
+                from: Timestamp::from_micros(7),
+                to: None,
+                mode: PauseMode::HoldEnrollment,
+            },
+        ],
+        reason: "enough seen".into(),
+        ..small
+    })
+}
+
+fn variation(key: &str, value: Value) -> Variation {
+    Variation {
+        key: VariantKey::new(key).expect(WELL),
+        name: String::new(),
+        value,
+    }
+}
+
+fn variant(key: &str, value: Value) -> Variant {
+    Variant {
+        key: VariantKey::new(key).expect(WELL),
+        name: key.to_uppercase(),
+        value,
+    }
+}

@@ -1,0 +1,351 @@
+//! The truth about flags, segments, metrics and experiments: SQL, one adapter for Postgres and SQLite.
+
+use assay_core::{
+    experiment::{AssignmentSource, Experiment},
+    flag::{Flag, Meta},
+    key::{FlagKey, Namespace},
+    metric::Metric,
+    segment::Segment,
+    time::Timestamp,
+};
+use async_trait::async_trait;
+
+use crate::Error;
+
+#[cfg(any(test, feature = "laws"))]
+pub mod laws;
+mod record;
+mod sql;
+mod tables;
+
+pub use sql::SqlConfigStore;
+
+/// What kinds of resources there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Flags.
+    Flag,
+    /// Segments.
+    Segment,
+    /// Metrics.
+    Metric,
+    /// Experiments.
+    Experiment,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Flag, Self::Segment, Self::Metric, Self::Experiment];
+
+    /// `flag`, `segment`, `metric` or `experiment`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Segment => "segment",
+            Self::Metric => "metric",
+            Self::Experiment => "experiment",
+        }
+    }
+}
+
+/// One stored resource.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "short-lived; experiments are the common case"
+)]
+pub enum Resource {
+    /// A flag.
+    Flag(Flag),
+    /// A segment.
+    Segment(Segment),
+    /// A metric.
+    Metric(Metric),
+    /// An experiment.
+    Experiment(Experiment),
+}
+
+impl Resource {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Flag(_) => Kind::Flag,
+            Self::Segment(_) => Kind::Segment,
+            Self::Metric(_) => Kind::Metric,
+            Self::Experiment(_) => Kind::Experiment,
+        }
+    }
+
+    /// Its key, unique among those of its kind in its namespace.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Flag(flag) => flag.key.as_str(),
+            Self::Segment(segment) => segment.key.as_str(),
+            Self::Metric(metric) => metric.key.as_str(),
+            Self::Experiment(experiment) => experiment.key.as_str(),
+        }
+    }
+
+    /// Where it lives.
+    pub fn namespace(&self) -> &Namespace {
+        match self {
+            Self::Flag(flag) => &flag.namespace,
+            Self::Segment(segment) => &segment.namespace,
+            Self::Metric(metric) => &metric.namespace,
+            Self::Experiment(experiment) => &experiment.namespace,
+        }
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Flag(flag) => &flag.name,
+            Self::Segment(segment) => &segment.name,
+            Self::Metric(metric) => &metric.name,
+            Self::Experiment(experiment) => &experiment.name,
+        }
+    }
+
+    /// Version and times.
+    pub fn meta(&self) -> &Meta {
+        match self {
+            Self::Flag(flag) => &flag.meta,
+            Self::Segment(segment) => &segment.meta,
+            Self::Metric(metric) => &metric.meta,
+            Self::Experiment(experiment) => &experiment.meta,
+        }
+    }
+
+    /// Version and times, to be set by a store.
+    pub fn meta_mut(&mut self) -> &mut Meta {
+        match self {
+            Self::Flag(flag) => &mut flag.meta,
+            Self::Segment(segment) => &mut segment.meta,
+            Self::Metric(metric) => &mut metric.meta,
+            Self::Experiment(experiment) => &mut experiment.meta,
+        }
+    }
+
+    /// The flag that it reserves: that of a scheduled, running or paused experiment which Assay assigns.
+    pub fn reserves(&self) -> Option<&FlagKey> {
+        match self {
+            Self::Experiment(experiment)
+                if experiment.state.is_live() && experiment.source == AssignmentSource::Assay =>
+            {
+                Some(&experiment.flag)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a write expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing: the write creates.
+    Absent,
+    /// The resource in this version.
+    Version(u64),
+}
+
+/// One write of a change.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "short-lived")]
+pub enum Write {
+    /// Stores the resource. Its `meta` is set by the store: version + 1 (1 when created), the change's generation, the change's time.
+    Put {
+        /// What to store.
+        resource: Resource,
+        /// What must be there.
+        expect: Expect,
+    },
+    /// Removes the resource.
+    Delete {
+        /// Its kind.
+        kind: Kind,
+        /// Its key.
+        key: String,
+        /// The version that must be there.
+        version: u64,
+    },
+    /// Writes nothing, but fails the change unless the resource is there in this version: what a decision has read.
+    Check {
+        /// Its kind.
+        kind: Kind,
+        /// Its key.
+        key: String,
+        /// The version that must be there.
+        version: u64,
+    },
+}
+
+/// Who did what, for the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// Who asked: a caller's name, or `anonymous`.
+    pub actor: String,
+    /// What was asked, such as `experiment.start`.
+    pub action: String,
+    /// What it was asked of, such as `experiment/cookie-cats`.
+    pub subject: String,
+    /// Why, in the caller's words; may be empty.
+    pub reason: String,
+    /// The W3C trace context of the request; may be empty.
+    pub traceparent: String,
+}
+
+/// A change: all of it happens, or nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Where.
+    pub namespace: Namespace,
+    /// The writes, each resource at most once.
+    pub writes: Vec<Write>,
+    /// Who did what.
+    pub audit: Audit,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What a change became.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Committed {
+    /// The namespace's new generation.
+    pub generation: u64,
+    /// The stored resources, in the order of their `Put`s, with their new `meta`.
+    pub resources: Vec<Resource>,
+}
+
+/// Which resources to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Experiments only: names of states (`RUNNING`, …); empty = all but `ARCHIVED`.
+    pub states: Vec<String>,
+    /// Experiments only: those of this flag.
+    pub flag: Option<String>,
+}
+
+/// One page of a list, in order of key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The resources.
+    pub resources: Vec<Resource>,
+    /// The key after which the next page begins; absent on the last.
+    pub next: Option<String>,
+}
+
+/// A namespace whose newest generation may not have reached the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpublished {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// Its newest generation.
+    pub generation: u64,
+    /// When its oldest unpublished change was made.
+    pub since: Timestamp,
+}
+
+/// Everything of a namespace that is published, read at one generation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Published {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The generation.
+    pub generation: u64,
+    /// All flags, segments, and experiments but drafts, with the generation of each in its `meta`.
+    pub resources: Vec<Resource>,
+}
+
+/// One row of the audit trail: a change that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Grows with every change of the database; where the next page begins.
+    pub id: u64,
+    /// The generation that the change made.
+    pub generation: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who did what.
+    pub audit: Audit,
+    /// JSON object: the stored form of every written resource before, `null` for one that was created, by name such as `flag/gate`.
+    pub before: String,
+    /// The same after the change, `null` for one that was deleted.
+    pub after: String,
+}
+
+/// The SQL truth.
+///
+/// Guarantees: a [`Change`] is one transaction with its audit row, its outbox row and the namespace's next generation; reads see every
+/// committed change; generations of a namespace grow by one with each change and are never reused; a flag has at most one live
+/// (scheduled, running or paused) experiment that Assay assigns.
+#[async_trait]
+pub trait ConfigStore: Send + Sync {
+    /// Makes `change`. Its writes count as made at once: a change may end one live experiment of a flag and begin another.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::NotFound`], [`Error::Stale`], [`Error::Taken`] (the flag has a live experiment),
+    /// [`Error::Refused`] (a resource of another namespace, a number that is not finite); then nothing has happened. After
+    /// [`Error::Unavailable`] it may have: read again.
+    async fn commit(&self, change: Change) -> Result<Committed, Error>;
+
+    /// The resource, if it exists.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn get(&self, namespace: &Namespace, kind: Kind, key: &str) -> Result<Option<Resource>, Error>;
+
+    /// Up to `limit` ≥ 1 resources with keys after `after`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn list(
+        &self,
+        namespace: &Namespace,
+        kind: Kind,
+        filter: &Filter,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Page, Error>;
+
+    /// Up to `limit` ≥ 1 changes of `namespace`, latest first: those with an id less than `before`, and of `subject`, when given.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn audit(
+        &self,
+        namespace: &Namespace,
+        subject: Option<&str>,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<Vec<AuditEntry>, Error>;
+
+    /// The namespaces, `default` always among them, with their generation (0 = never changed).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn namespaces(&self) -> Result<Vec<(Namespace, u64)>, Error>;
+
+    /// The namespaces with outbox rows.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn unpublished(&self) -> Result<Vec<Unpublished>, Error>;
+
+    /// What is to be published of `namespace`, in one consistent read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn published(&self, namespace: &Namespace) -> Result<Published, Error>;
+
+    /// Removes the outbox rows of `namespace` up to `generation`: it has reached the bus.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn mark_published(&self, namespace: &Namespace, generation: u64) -> Result<(), Error>;
+
+    /// Raises the generation of `namespace` to at least `generation`: after a restore the bus may be ahead of the truth.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn raise_generation(&self, namespace: &Namespace, generation: u64) -> Result<(), Error>;
+}

@@ -1,0 +1,254 @@
+//! The truth in SQL: one adapter for Postgres and SQLite.
+//!
+//! Every change begins by raising its namespace's generation, which locks that row: changes of one namespace happen one after another,
+//! so what a change checks stays true until it is committed. The unique indexes are a second guard.
+
+mod commit;
+mod row;
+
+use std::collections::BTreeMap;
+
+use assay_core::{key::Namespace, time::Timestamp};
+use async_trait::async_trait;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, Statement, sea_query::ExprTrait as _,
+};
+
+use super::{
+    Audit, AuditEntry, Change, Committed, ConfigStore, Filter, Kind, Page, Published, Resource, Unpublished,
+    tables::{audit_log, namespaces, outbox, resources},
+};
+use crate::{
+    Error,
+    sql::{Database, classify, within},
+};
+use row::{count, namespace_of, number, resource_of};
+
+/// The SQL truth, in Postgres or SQLite.
+#[derive(Debug, Clone)]
+pub struct SqlConfigStore {
+    database: Database,
+}
+
+impl SqlConfigStore {
+    /// The store in `database`, whose tables [`Database::migrate`] has made.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl ConfigStore for SqlConfigStore {
+    async fn commit(&self, change: Change) -> Result<Committed, Error> {
+        within(async {
+            let transaction = self.database.begin().await?;
+            let committed = commit::apply(&transaction, &change).await?;
+            transaction.commit().await?;
+            Ok(committed)
+        })
+        .await
+    }
+
+    async fn get(&self, namespace: &Namespace, kind: Kind, key: &str) -> Result<Option<Resource>, Error> {
+        within(async {
+            let row = row::find(self.database.reader(), namespace, kind, key).await?;
+            row.map(resource_of).transpose()
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        namespace: &Namespace,
+        kind: Kind,
+        filter: &Filter,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Page, Error> {
+        within(async {
+            let limit = Ord::max(limit, 1);
+            let rows = resources::Entity::find()
+                .filter(resources::Column::Namespace.eq(namespace.as_str()))
+                .filter(resources::Column::Kind.eq(kind.name()))
+                .filter(matching(kind, filter))
+                .filter(after.map_or_else(Condition::all, |key| {
+                    Condition::all().add(resources::Column::Key.gt(key))
+                }))
+                .order_by_asc(resources::Column::Key)
+                .limit(limit.saturating_add(1))
+                .all(self.database.reader())
+                .await
+                .map_err(classify)?;
+            let mut resources = rows.into_iter().map(resource_of).collect::<Result<Vec<_>, _>>()?;
+            let more = resources.len() as u64 > limit;
+            if more {
+                resources.pop();
+            }
+            let next = resources
+                .last()
+                .filter(|_| more)
+                .map(|last| last.key().to_owned());
+            Ok(Page { resources, next })
+        })
+        .await
+    }
+
+    async fn audit(
+        &self,
+        namespace: &Namespace,
+        subject: Option<&str>,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<Vec<AuditEntry>, Error> {
+        within(async {
+            let mut wanted = Condition::all().add(audit_log::Column::Namespace.eq(namespace.as_str()));
+            if let Some(subject) = subject {
+                wanted = wanted.add(audit_log::Column::Subject.eq(subject));
+            }
+            if let Some(before) = before {
+                wanted = wanted.add(audit_log::Column::Id.lt(number(before)));
+            }
+            let query = audit_log::Entity::find()
+                .filter(wanted)
+                .order_by_desc(audit_log::Column::Id)
+                .limit(Ord::max(limit, 1));
+            let rows = query.all(self.database.reader()).await.map_err(classify)?;
+            Ok(rows.into_iter().map(audit_entry).collect())
+        })
+        .await
+    }
+
+    async fn namespaces(&self) -> Result<Vec<(Namespace, u64)>, Error> {
+        within(async {
+            let rows = namespaces::Entity::find()
+                .all(self.database.reader())
+                .await
+                .map_err(classify)?;
+            let mut all = BTreeMap::from([(Namespace::default(), 0)]);
+            for row in rows {
+                all.insert(namespace_of(row.name)?, count(row.generation));
+            }
+            Ok(all.into_iter().collect())
+        })
+        .await
+    }
+
+    async fn unpublished(&self) -> Result<Vec<Unpublished>, Error> {
+        #[derive(FromQueryResult)]
+        struct Row {
+            name: String,
+            generation: i64,
+            since_us: i64,
+        }
+        within(async {
+            let sql = "select n.name, n.generation, min(o.at_us) as since_us from outbox o join namespaces n on n.name = o.namespace \
+                       group by n.name, n.generation order by n.name";
+            let statement = Statement::from_string(self.database.backend(), sql);
+            let rows = Row::find_by_statement(statement).all(self.database.reader()).await.map_err(classify)?;
+            rows.into_iter()
+                .map(|row| {
+                    Ok(Unpublished {
+                        namespace: namespace_of(row.name)?,
+                        generation: count(row.generation),
+                        since: Timestamp::from_micros(row.since_us),
+                    })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn published(&self, namespace: &Namespace) -> Result<Published, Error> {
+        within(async {
+            let instant = self.database.begin_read().await?;
+            let row = namespaces::Entity::find_by_id(namespace.as_str())
+                .one(&*instant)
+                .await
+                .map_err(classify)?;
+            let rows = resources::Entity::find()
+                .filter(resources::Column::Namespace.eq(namespace.as_str()))
+                .filter(
+                    Condition::any()
+                        .add(resources::Column::Kind.is_in([Kind::Flag.name(), Kind::Segment.name()]))
+                        .add(
+                            resources::Column::Kind
+                                .eq(Kind::Experiment.name())
+                                .and(resources::Column::State.ne("DRAFT")),
+                        ),
+                )
+                .order_by_asc(resources::Column::Kind)
+                .order_by_asc(resources::Column::Key)
+                .all(&*instant)
+                .await
+                .map_err(classify)?;
+            instant.commit().await?;
+            Ok(Published {
+                namespace: namespace.clone(),
+                generation: row.map_or(0, |row| count(row.generation)),
+                resources: rows.into_iter().map(resource_of).collect::<Result<_, _>>()?,
+            })
+        })
+        .await
+    }
+
+    async fn mark_published(&self, namespace: &Namespace, generation: u64) -> Result<(), Error> {
+        within(async {
+            let transaction = self.database.begin().await?;
+            outbox::Entity::delete_many()
+                .filter(outbox::Column::Namespace.eq(namespace.as_str()))
+                .filter(outbox::Column::Generation.lte(number(generation)))
+                .exec(&*transaction)
+                .await
+                .map_err(classify)?;
+            transaction.commit().await
+        })
+        .await
+    }
+
+    async fn raise_generation(&self, namespace: &Namespace, generation: u64) -> Result<(), Error> {
+        within(async {
+            let transaction = self.database.begin().await?;
+            let sql = "insert into namespaces (name, generation) values ($1, $2) on conflict (name) \
+                       do update set generation = excluded.generation where namespaces.generation < excluded.generation";
+            let values = [namespace.as_str().into(), number(generation).into()];
+            let statement = Statement::from_sql_and_values(self.database.backend(), sql, values);
+            transaction.execute_raw(statement).await.map_err(classify)?;
+            transaction.commit().await
+        })
+        .await
+    }
+}
+
+/// What `filter` asks of resources of `kind`; it says nothing of other kinds than experiments.
+fn matching(kind: Kind, filter: &Filter) -> Condition {
+    let mut wanted = Condition::all();
+    if kind != Kind::Experiment {
+        return wanted;
+    }
+    wanted = match filter.states.is_empty() {
+        true => wanted.add(resources::Column::State.ne("ARCHIVED")),
+        false => wanted.add(resources::Column::State.is_in(&filter.states)),
+    };
+    if let Some(flag) = &filter.flag {
+        wanted = wanted.add(resources::Column::FlagKey.eq(flag));
+    }
+    wanted
+}
+
+fn audit_entry(row: audit_log::Model) -> AuditEntry {
+    AuditEntry {
+        id: count(row.id),
+        generation: count(row.generation),
+        at: Timestamp::from_micros(row.at_us),
+        audit: Audit {
+            actor: row.actor,
+            action: row.action,
+            subject: row.subject,
+            reason: row.reason,
+            traceparent: row.traceparent,
+        },
+        before: row.before,
+        after: row.after,
+    }
+}

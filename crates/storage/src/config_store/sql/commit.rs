@@ -1,0 +1,277 @@
+//! A change, in one transaction.
+
+use assay_core::{
+    flag::Meta,
+    key::{FlagKey, Namespace},
+    time::Timestamp,
+};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
+    sea_query::{Expr, ExprTrait, OnConflict},
+};
+
+use super::row::{count, find, number, row_of, text};
+use crate::{
+    Error,
+    config_store::{
+        Change, Committed, Expect, Kind, Resource, Write,
+        tables::{audit_log, namespaces, outbox, resources},
+    },
+    sql::{Transaction, classify, unique_violation},
+};
+
+/// Makes `change` in `transaction`, which the caller commits.
+pub(super) async fn apply(transaction: &Transaction, change: &Change) -> Result<Committed, Error> {
+    let generation = next_generation(transaction, &change.namespace).await?;
+    let mut trail = Trail::default();
+    let mut stored: Vec<Option<Resource>> = vec![None; change.writes.len()];
+    // What ends a reservation of a flag comes before what makes one.
+    let (reserving, others): (Vec<_>, Vec<_>) = change
+        .writes
+        .iter()
+        .zip(&mut stored)
+        .partition(|(write, _)| reserves(write).is_some());
+    for (write, slot) in others.into_iter().chain(reserving) {
+        match write {
+            Write::Put { resource, expect } => {
+                *slot = Some(put(transaction, change, generation, resource, *expect, &mut trail).await?);
+            }
+            Write::Delete { kind, key, version } => {
+                let row = expected(transaction, &change.namespace, *kind, key, *version).await?;
+                trail.record(*kind, key, Some(row.document.clone()), None);
+                row.into_active_model()
+                    .delete(&**transaction)
+                    .await
+                    .map_err(classify)?;
+            }
+            Write::Check { kind, key, version } => {
+                expected(transaction, &change.namespace, *kind, key, *version).await?;
+            }
+        }
+    }
+    log(transaction, change, generation, trail).await?;
+    Ok(Committed {
+        generation,
+        resources: stored.into_iter().flatten().collect(),
+    })
+}
+
+fn reserves(write: &Write) -> Option<&FlagKey> {
+    match write {
+        Write::Put { resource, .. } => resource.reserves(),
+        _ => None,
+    }
+}
+
+/// Raises the generation of `namespace` by one, and locks it until the transaction ends.
+async fn next_generation(transaction: &Transaction, namespace: &Namespace) -> Result<u64, Error> {
+    let first = namespaces::ActiveModel {
+        name: Set(namespace.to_string()),
+        generation: Set(1),
+    };
+    let current = Expr::col((namespaces::Entity, namespaces::Column::Generation));
+    let conflict = OnConflict::column(namespaces::Column::Name)
+        .value(namespaces::Column::Generation, current.add(1))
+        .to_owned();
+    let insert = namespaces::Entity::insert(first).on_conflict(conflict);
+    let row = insert
+        .exec_with_returning(&**transaction)
+        .await
+        .map_err(classify)?;
+    Ok(count(row.generation))
+}
+
+/// Stores `resource`, and returns it with its new `meta`.
+async fn put(
+    transaction: &Transaction,
+    change: &Change,
+    generation: u64,
+    resource: &Resource,
+    expect: Expect,
+    trail: &mut Trail,
+) -> Result<Resource, Error> {
+    let before = present(transaction, &change.namespace, resource, expect).await?;
+    if let Some(flag) = resource.reserves() {
+        free(transaction, resource, flag).await?;
+    }
+    let mut stored = resource.clone();
+    *stored.meta_mut() = Meta {
+        version: before
+            .as_ref()
+            .map_or(0, |row| count(row.version))
+            .saturating_add(1),
+        generation,
+        created_at: before
+            .as_ref()
+            .map_or(change.now, |row| Timestamp::from_micros(row.created_us)),
+        updated_at: change.now,
+    };
+    let row = row_of(&stored)?;
+    trail.record(
+        resource.kind(),
+        resource.key(),
+        before.as_ref().map(|row| row.document.clone()),
+        Some(row.document.clone()),
+    );
+    let active = row.into_active_model();
+    let written = match before {
+        None => resources::Entity::insert(active)
+            .exec_without_returning(&**transaction)
+            .await
+            .map(drop),
+        Some(_) => active.reset_all().update(&**transaction).await.map(drop),
+    };
+    written.map_err(|error| not_unique(error, resource))?;
+    Ok(stored)
+}
+
+/// What `resource` replaces, which must be as `expect` says.
+async fn present(
+    transaction: &Transaction,
+    namespace: &Namespace,
+    resource: &Resource,
+    expect: Expect,
+) -> Result<Option<resources::Model>, Error> {
+    let (kind, key) = (resource.kind(), resource.key());
+    if resource.namespace() != namespace {
+        let source = format!(
+            "{} belongs to namespace {}, not {namespace}",
+            subject(kind, key),
+            resource.namespace()
+        );
+        return Err(Error::Refused {
+            store: "database",
+            source: source.into(),
+        });
+    }
+    match expect {
+        Expect::Version(version) => expected(transaction, namespace, kind, key, version)
+            .await
+            .map(Some),
+        Expect::Absent => match find(&**transaction, namespace, kind, key).await? {
+            None => Ok(None),
+            Some(_) => Err(Error::AlreadyExists {
+                what: subject(kind, key),
+            }),
+        },
+    }
+}
+
+/// The row of the resource, which must be in `version`.
+async fn expected(
+    connection: &Transaction,
+    namespace: &Namespace,
+    kind: Kind,
+    key: &str,
+    version: u64,
+) -> Result<resources::Model, Error> {
+    let what = subject(kind, key);
+    match find(&**connection, namespace, kind, key).await? {
+        None => Err(Error::NotFound { what }),
+        Some(row) if count(row.version) != version => Err(Error::Stale {
+            what,
+            expected: version,
+            found: count(row.version),
+        }),
+        Some(row) => Ok(row),
+    }
+}
+
+/// Checks that no other experiment reserves `flag`.
+async fn free(transaction: &Transaction, resource: &Resource, flag: &FlagKey) -> Result<(), Error> {
+    let holder: Option<String> = resources::Entity::find()
+        .select_only()
+        .column(resources::Column::Key)
+        .filter(resources::Column::Namespace.eq(resource.namespace().as_str()))
+        .filter(resources::Column::FlagKey.eq(flag.as_str()))
+        .filter(resources::Column::Live.eq(true))
+        .filter(resources::Column::Key.ne(resource.key()))
+        .into_tuple()
+        .one(&**transaction)
+        .await
+        .map_err(classify)?;
+    match holder {
+        None => Ok(()),
+        Some(key) => Err(Error::Taken {
+            what: subject(Kind::Flag, flag.as_str()),
+            by: subject(Kind::Experiment, &key),
+        }),
+    }
+}
+
+/// The checks come first, so this is a writer that does not lock the namespace: another program, or a person.
+fn not_unique(error: DbErr, resource: &Resource) -> Error {
+    match (unique_violation(&error), resource.reserves()) {
+        (Some(constraint), Some(flag)) if !constraint.contains("resources_pkey") => Error::Taken {
+            what: subject(Kind::Flag, flag.as_str()),
+            by: "another experiment".to_owned(),
+        },
+        (Some(_), _) => Error::AlreadyExists {
+            what: subject(resource.kind(), resource.key()),
+        },
+        (None, _) => classify(error),
+    }
+}
+
+/// Writes the audit row and the outbox row.
+async fn log(transaction: &Transaction, change: &Change, generation: u64, trail: Trail) -> Result<(), Error> {
+    let audit = &change.audit;
+    let row = audit_log::ActiveModel {
+        id: NotSet,
+        namespace: Set(change.namespace.to_string()),
+        generation: Set(number(generation)),
+        at_us: Set(change.now.micros()),
+        actor: Set(text(&audit.actor)),
+        action: Set(text(&audit.action)),
+        subject: Set(text(&audit.subject)),
+        reason: Set(text(&audit.reason)),
+        traceparent: Set(text(&audit.traceparent)),
+        before: Set(object(&trail.before)),
+        after: Set(object(&trail.after)),
+    };
+    audit_log::Entity::insert(row)
+        .exec_without_returning(&**transaction)
+        .await
+        .map_err(classify)?;
+    let row = outbox::ActiveModel {
+        namespace: Set(change.namespace.to_string()),
+        generation: Set(number(generation)),
+        at_us: Set(change.now.micros()),
+        traceparent: Set(text(&audit.traceparent)),
+    };
+    outbox::Entity::insert(row)
+        .exec_without_returning(&**transaction)
+        .await
+        .map_err(classify)?;
+    Ok(())
+}
+
+/// The documents of written resources by subject, before and after.
+#[derive(Default)]
+struct Trail {
+    before: Vec<(String, Option<String>)>,
+    after: Vec<(String, Option<String>)>,
+}
+
+impl Trail {
+    fn record(&mut self, kind: Kind, key: &str, before: Option<String>, after: Option<String>) {
+        self.before.push((subject(kind, key), before));
+        self.after.push((subject(kind, key), after));
+    }
+}
+
+/// A JSON object of documents, which are JSON already. Subjects are keys: nothing in them needs an escape.
+fn object(documents: &[(String, Option<String>)]) -> String {
+    let members: Vec<_> = documents
+        .iter()
+        .map(|(subject, document)| format!("\"{subject}\":{}", document.as_deref().unwrap_or("null")))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// `flag/gate`
+fn subject(kind: Kind, key: &str) -> String {
+    format!("{}/{key}", kind.name())
+}

@@ -1,0 +1,93 @@
+//! Between rows and resources.
+
+use assay_core::{flag::Meta, key::Namespace, time::Timestamp};
+use sea_orm::{ConnectionTrait, EntityTrait};
+
+use crate::{
+    Error,
+    config_store::{Kind, Resource, record, tables::resources},
+    sql::classify,
+};
+
+/// The row of the resource, if there is one.
+pub(super) async fn find(
+    connection: &impl ConnectionTrait,
+    namespace: &Namespace,
+    kind: Kind,
+    key: &str,
+) -> Result<Option<resources::Model>, Error> {
+    let id = (namespace.to_string(), kind.name().to_owned(), key.to_owned());
+    resources::Entity::find_by_id(id)
+        .one(connection)
+        .await
+        .map_err(classify)
+}
+
+/// The row that stores `resource`, its `meta` included.
+pub(super) fn row_of(resource: &Resource) -> Result<resources::Model, Error> {
+    let meta = resource.meta();
+    Ok(resources::Model {
+        namespace: resource.namespace().to_string(),
+        kind: resource.kind().name().to_owned(),
+        key: resource.key().to_owned(),
+        version: number(meta.version),
+        generation: number(meta.generation),
+        name: text(resource.name()),
+        state: record::state_name(resource).map(str::to_owned),
+        flag_key: match resource {
+            Resource::Experiment(experiment) => Some(experiment.flag.to_string()),
+            _ => None,
+        },
+        live: resource.reserves().is_some(),
+        created_us: meta.created_at.micros(),
+        updated_us: meta.updated_at.micros(),
+        document: record::encode(resource)?,
+    })
+}
+
+/// The resource that `row` stores.
+pub(super) fn resource_of(row: resources::Model) -> Result<Resource, Error> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == row.kind);
+    let kind = kind.ok_or_else(|| corrupt(&row.key, format!("{:?} is no kind of resource", row.kind)))?;
+    let meta = Meta {
+        version: count(row.version),
+        generation: count(row.generation),
+        created_at: Timestamp::from_micros(row.created_us),
+        updated_at: Timestamp::from_micros(row.updated_us),
+    };
+    let identity = record::Identity {
+        namespace: namespace_of(row.namespace)?,
+        kind,
+        key: row.key,
+        meta,
+    };
+    record::decode(identity, &row.document)
+}
+
+/// The namespace that a column names.
+pub(super) fn namespace_of(name: String) -> Result<Namespace, Error> {
+    Namespace::new(name.as_str()).map_err(|error| corrupt("a namespace", format!("{name:?} {error}")))
+}
+
+/// `text` as Postgres can store it: without NUL.
+pub(super) fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// A count as a column has it.
+pub(super) fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A column as a count.
+pub(super) fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn corrupt(what: &str, detail: String) -> Error {
+    Error::Corrupt {
+        store: "database",
+        what: what.to_owned(),
+        detail,
+    }
+}

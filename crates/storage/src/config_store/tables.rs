@@ -1,0 +1,104 @@
+//! The rows of the configuration tables, as migration `m0001_config` creates them.
+#![expect(
+    unreachable_pub,
+    reason = "the derive macros make everything public; the module is private"
+)]
+
+/// The namespaces and their generations.
+pub(super) mod namespaces {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "namespaces")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        pub generation: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Flags, segments, metrics and experiments.
+pub(super) mod resources {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "resources")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub namespace: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: String,
+        pub version: i64,
+        pub generation: i64,
+        pub name: String,
+        /// Experiments only.
+        pub state: Option<String>,
+        /// Experiments only: the flag that it changes.
+        pub flag_key: Option<String>,
+        /// Whether it reserves the flag; at most one does.
+        pub live: bool,
+        pub created_us: i64,
+        pub updated_us: i64,
+        pub document: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Who changed what.
+pub(super) mod audit_log {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_log")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub namespace: String,
+        pub generation: i64,
+        pub at_us: i64,
+        pub actor: String,
+        pub action: String,
+        pub subject: String,
+        pub reason: String,
+        pub traceparent: String,
+        pub before: String,
+        pub after: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Generations that may not have reached the bus.
+pub(super) mod outbox {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "outbox")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub namespace: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub generation: i64,
+        pub at_us: i64,
+        pub traceparent: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

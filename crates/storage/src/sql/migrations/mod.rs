@@ -1,0 +1,37 @@
+//! The tables of this crate, in the order in which they came to be. A migration that was released never changes: add one.
+
+mod m0001_config;
+mod m0002_analysis;
+mod m0003_log;
+
+use sea_orm_migration::{
+    MigrationTrait, MigratorTrait, SchemaManager, async_trait,
+    sea_orm::{ConnectionTrait, DbBackend, DbErr},
+};
+
+/// All migrations, oldest first.
+pub(super) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_config::Migration),
+            Box::new(m0002_analysis::Migration),
+            Box::new(m0003_log::Migration),
+        ]
+    }
+}
+
+/// Runs the statements of `sql`, in which `{key}` is a text that sorts by its bytes and `{bytes}` is binary, whatever the database.
+async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
+    let (key, bytes) = match manager.get_database_backend() {
+        DbBackend::Sqlite => ("text", "blob"),
+        _ => ("text collate \"C\"", "bytea"),
+    };
+    manager
+        .get_connection()
+        .execute_unprepared(&sql.replace("{key}", key).replace("{bytes}", bytes))
+        .await?;
+    Ok(())
+}
