@@ -1,0 +1,220 @@
+//! The lifecycle of an experiment, one command at a time.
+
+use assay_proto::config::v1 as pb;
+
+use crate::{Client, Error, resource::Target, retry};
+
+/// What to do to an experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// DRAFT → RUNNING.
+    Start,
+    /// RUNNING → PAUSED, or another mode while paused.
+    Pause {
+        /// What units get meanwhile.
+        mode: pb::PauseMode,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// PAUSED → RUNNING.
+    Resume {
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// → COMPLETED without winner. Final.
+    Stop {
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// → COMPLETED with a winner. Final.
+    DeclareWinner {
+        /// Key of the variant that won.
+        variant: String,
+        /// Why.
+        reason: String,
+        /// Declares it without a winner signal.
+        force: bool,
+    },
+    /// COMPLETED → ENDED.
+    End {
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// → ARCHIVED.
+    Archive {
+        /// Why; may be empty.
+        reason: String,
+    },
+}
+
+/// What a command led to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// What is stored now.
+    pub experiment: pb::Experiment,
+    /// Worth a look.
+    pub warnings: Vec<pb::Finding>,
+}
+
+impl Client {
+    /// Gives `command` to the experiment, confirmed: whoever calls this has asked.
+    ///
+    /// # Errors
+    /// [`Error::Call`], with reason `INVALID_TRANSITION` when the state does not allow it.
+    pub async fn command(&self, target: &Target, command: Command) -> Result<Done, Error> {
+        retry(|| {
+            let (client, target, command) = (self.clone(), target.clone(), command.clone());
+            async move { client.give(target, command).await }
+        })
+        .await?
+        .ok_or(Error::Incomplete { what: "experiment" })
+    }
+
+    async fn give(
+        &self,
+        target: Target,
+        command: Command,
+    ) -> Result<tonic::Response<Option<Done>>, tonic::Status> {
+        let mut service = self.experiments();
+        let Target {
+            namespace,
+            key,
+            version,
+        } = target;
+        let (experiment, warnings) = match command {
+            Command::Start => {
+                let request = pb::StartExperimentRequest {
+                    namespace,
+                    key,
+                    version,
+                    confirm: true,
+                };
+                let answer = service.start_experiment(request).await?.into_inner();
+                (answer.experiment, answer.warnings)
+            }
+            Command::Pause { mode, reason } => {
+                let request = pb::PauseExperimentRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                    mode: mode.into(),
+                };
+                (
+                    service.pause_experiment(request).await?.into_inner().experiment,
+                    Vec::new(),
+                )
+            }
+            Command::Resume { reason } => {
+                let request = pb::ResumeExperimentRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                };
+                (
+                    service.resume_experiment(request).await?.into_inner().experiment,
+                    Vec::new(),
+                )
+            }
+            Command::Stop { reason } => {
+                let request = pb::StopExperimentRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                    confirm: true,
+                };
+                (
+                    service.stop_experiment(request).await?.into_inner().experiment,
+                    Vec::new(),
+                )
+            }
+            Command::DeclareWinner {
+                variant,
+                reason,
+                force,
+            } => {
+                let request = pb::DeclareWinnerRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                    variant_key: variant,
+                    force,
+                };
+                (
+                    service.declare_winner(request).await?.into_inner().experiment,
+                    Vec::new(),
+                )
+            }
+            Command::End { reason } => {
+                let request = pb::EndExperimentRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                };
+                (
+                    service.end_experiment(request).await?.into_inner().experiment,
+                    Vec::new(),
+                )
+            }
+            Command::Archive { reason } => {
+                let request = pb::ArchiveExperimentRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                };
+                (
+                    service.archive_experiment(request).await?.into_inner().experiment,
+                    Vec::new(),
+                )
+            }
+        };
+        Ok(tonic::Response::new(
+            experiment.map(|experiment| Done { experiment, warnings }),
+        ))
+    }
+
+    /// Copies an experiment into a new draft, of key `new_key` unless that is empty.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn duplicate(
+        &self,
+        namespace: &str,
+        key: &str,
+        new_key: &str,
+    ) -> Result<pb::Experiment, Error> {
+        let request = pb::DuplicateExperimentRequest {
+            namespace: namespace.to_owned(),
+            key: key.to_owned(),
+            new_key: new_key.to_owned(),
+        };
+        let response = retry(|| {
+            let (mut service, request) = (self.experiments(), request.clone());
+            async move { service.duplicate_experiment(request).await }
+        });
+        response
+            .await?
+            .experiment
+            .ok_or(Error::Incomplete { what: "experiment" })
+    }
+
+    /// What Start would refuse, and what is worth a look.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn validate(
+        &self,
+        request: pb::ValidateExperimentRequest,
+    ) -> Result<pb::ValidateExperimentResponse, Error> {
+        retry(|| {
+            let (mut service, request) = (self.experiments(), request.clone());
+            async move { service.validate_experiment(request).await }
+        })
+        .await
+    }
+}

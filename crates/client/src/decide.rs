@@ -1,0 +1,113 @@
+//! Who gets what, and what came of it.
+
+use assay_core::{
+    key::{Namespace, Unit},
+    value::Attributes,
+};
+use assay_proto::{
+    analysis::v1::{ExperimentResult, GetResultsRequest, ListAssignmentsRequest, ListAssignmentsResponse},
+    assignment::v1::{
+        AssignBatchItem, AssignBatchRequest, AssignBatchResult, AssignRequest, Assignment, Exposure,
+    },
+    convert::{attributes_to_struct, unit},
+};
+
+use crate::{Client, Error, retry};
+
+impl Client {
+    /// What `unit` gets for each of `flags`.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn assign(
+        &self,
+        namespace: &Namespace,
+        to: Option<&Unit>,
+        attributes: &Attributes,
+        flags: &[String],
+        exposure: Exposure,
+    ) -> Result<Vec<Assignment>, Error> {
+        let request = AssignRequest {
+            namespace: namespace.to_string(),
+            unit: to.map(unit),
+            attributes: Some(attributes_to_struct(attributes)),
+            flag_keys: flags.to_vec(),
+            exposure: exposure.into(),
+        };
+        let response = retry(|| {
+            let (mut service, request) = (self.assignments(), request.clone());
+            async move { service.assign(request).await }
+        });
+        Ok(response.await?.assignments)
+    }
+
+    /// What each of 1 to 1,000 `units` gets for each of `flags`, all from one generation, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Call`]. A unit that is refused is no error: its result says why.
+    pub async fn assign_batch(
+        &self,
+        namespace: &Namespace,
+        units: &[(Unit, Attributes)],
+        flags: &[String],
+        exposure: Exposure,
+    ) -> Result<Vec<AssignBatchResult>, Error> {
+        let items = units.iter().map(|(one, attributes)| AssignBatchItem {
+            unit: Some(unit(one)),
+            attributes: Some(attributes_to_struct(attributes)),
+        });
+        let request = AssignBatchRequest {
+            namespace: namespace.to_string(),
+            items: items.collect(),
+            flag_keys: flags.to_vec(),
+            exposure: exposure.into(),
+        };
+        let response = retry(|| {
+            let (mut service, request) = (self.assignments(), request.clone());
+            async move { service.assign_batch(request).await }
+        });
+        Ok(response.await?.results)
+    }
+
+    /// The result of an experiment as of now.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn results(&self, namespace: &Namespace, experiment: &str) -> Result<ExperimentResult, Error> {
+        let request = GetResultsRequest {
+            namespace: namespace.to_string(),
+            experiment_key: experiment.to_owned(),
+        };
+        let response = retry(|| {
+            let (mut service, request) = (self.analysis(), request.clone());
+            async move { service.get_results(request).await }
+        });
+        response.await?.result.ok_or(Error::Incomplete { what: "result" })
+    }
+
+    /// One page of the exposed units of an experiment; only `of` when given.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn list_assignments(
+        &self,
+        namespace: &Namespace,
+        experiment: &str,
+        of: Option<&Unit>,
+        page_size: i32,
+        page_token: &str,
+    ) -> Result<ListAssignmentsResponse, Error> {
+        let request = ListAssignmentsRequest {
+            namespace: namespace.to_string(),
+            experiment_key: experiment.to_owned(),
+            unit: of.map(unit),
+            page_size,
+            page_token: page_token.to_owned(),
+        };
+        retry(|| {
+            let (mut service, request) = (self.analysis(), request.clone());
+            async move { service.list_assignments(request).await }
+        })
+        .await
+    }
+}

@@ -1,0 +1,203 @@
+//! The Rust client: one value that reaches every service over the public gRPC doors.
+//!
+//! Calls that find a service away ([`Code::Unavailable`]) are repeated a few times, each a little later; whatever else goes wrong is
+//! returned at once as an [`Error`] with the server's reason, its sentence and the fields that are wrong. Everything the typed calls do
+//! not cover is there through the generated clients, such as [`Client::experiments`].
+//!
+//! Read [`Client`], then [`resource`] (flags, segments, metrics, experiments), [`command`] (the lifecycle), [`record`] and [`decide`].
+#![warn(missing_docs)]
+
+pub mod command;
+pub mod decide;
+mod error;
+pub mod record;
+pub mod resource;
+
+use std::{future::Future, time::Duration};
+
+use assay_platform::{Backoff, Channel, ChannelOptions, Code, Failure, connect_lazy};
+use assay_proto::{
+    analysis::v1::analysis_service_client::AnalysisServiceClient,
+    assignment::v1::assignment_service_client::AssignmentServiceClient,
+    config::v1::{
+        experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
+        metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
+    },
+    ingest::v1::ingest_service_client::IngestServiceClient,
+};
+use tonic::{Response, Status};
+
+pub use error::Error;
+
+/// Largest answer that is read, in bytes.
+const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+/// How often a call is made at most.
+const ATTEMPTS: usize = 5;
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const MAX_DELAY: Duration = Duration::from_secs(2);
+
+/// Where the services answer, such as `http://127.0.0.1:7071`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Flags, segments, metrics, experiments.
+    pub config: String,
+    /// Who gets what.
+    pub assignment: String,
+    /// Events and exposures.
+    pub ingest: String,
+    /// Results.
+    pub analysis: String,
+}
+
+impl Default for Endpoints {
+    /// The default ports on this machine.
+    fn default() -> Self {
+        let local = |port: u16| format!("http://127.0.0.1:{port}");
+        Self {
+            assignment: local(7070),
+            config: local(7071),
+            ingest: local(7072),
+            analysis: local(7073),
+        }
+    }
+}
+
+/// A client of all services. Connects on first use; cheap to clone, clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    config: Channel,
+    assignment: Channel,
+    ingest: Channel,
+    analysis: Channel,
+}
+
+impl Client {
+    /// A client of the services at `endpoints`, connected when first used.
+    ///
+    /// # Errors
+    /// [`Error::Endpoint`] when an address is none.
+    pub fn connect(endpoints: &Endpoints) -> Result<Self, Error> {
+        Self::connect_with(endpoints, &ChannelOptions::default())
+    }
+
+    /// As [`Client::connect`], with timeouts and TLS of your own.
+    ///
+    /// # Errors
+    /// [`Error::Endpoint`] when an address is none, or TLS cannot be set up.
+    pub fn connect_with(endpoints: &Endpoints, options: &ChannelOptions) -> Result<Self, Error> {
+        Ok(Self {
+            config: connect_lazy(&endpoints.config, options)?,
+            assignment: connect_lazy(&endpoints.assignment, options)?,
+            ingest: connect_lazy(&endpoints.ingest, options)?,
+            analysis: connect_lazy(&endpoints.analysis, options)?,
+        })
+    }
+
+    /// The generated client of `assay.config.v1.FlagService`.
+    pub fn flags(&self) -> FlagServiceClient<Channel> {
+        FlagServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.config.v1.SegmentService`.
+    pub fn segments(&self) -> SegmentServiceClient<Channel> {
+        SegmentServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.config.v1.MetricService`.
+    pub fn metrics(&self) -> MetricServiceClient<Channel> {
+        MetricServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.config.v1.ExperimentService`.
+    pub fn experiments(&self) -> ExperimentServiceClient<Channel> {
+        ExperimentServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.assignment.v1.AssignmentService`.
+    pub fn assignments(&self) -> AssignmentServiceClient<Channel> {
+        AssignmentServiceClient::new(self.assignment.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.ingest.v1.IngestService`.
+    pub fn ingest(&self) -> IngestServiceClient<Channel> {
+        IngestServiceClient::new(self.ingest.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.analysis.v1.AnalysisService`.
+    pub fn analysis(&self) -> AnalysisServiceClient<Channel> {
+        AnalysisServiceClient::new(self.analysis.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+}
+
+/// Makes `call`, again and a little later each time while the service is away.
+///
+/// # Errors
+/// [`Error::Call`] with what the last attempt met.
+pub async fn retry<T, F>(mut call: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let mut delays = Backoff::new(FIRST_DELAY, MAX_DELAY).take(ATTEMPTS - 1);
+    loop {
+        let failure = match call().await {
+            Ok(response) => return Ok(response.into_inner()),
+            Err(status) => Failure::from_status(&status),
+        };
+        match delays.next() {
+            Some(delay) if failure.code == Code::Unavailable => {
+                let asked = failure.retry_after.unwrap_or_default().min(MAX_DELAY);
+                tokio::time::sleep(delay.max(asked)).await;
+            }
+            _ => return Err(failure.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_is_away_is_tried_again() {
+        let calls = Cell::new(0);
+        let away_twice = retry(|| {
+            calls.set(calls.get() + 1);
+            let answer = if calls.get() < 3 {
+                Err(Status::unavailable("away"))
+            } else {
+                Ok(Response::new(calls.get()))
+            };
+            async { answer }
+        });
+        assert_eq!(away_twice.await.unwrap(), 3);
+
+        calls.set(0);
+        let refused = retry(|| {
+            calls.set(calls.get() + 1);
+            async { Err::<Response<()>, _>(Status::already_exists("flag `gate` exists already")) }
+        });
+        let error = refused.await.unwrap_err();
+        assert_eq!((calls.get(), error.code()), (1, Some(Code::AlreadyExists)));
+        assert_eq!(error.to_string(), "flag `gate` exists already");
+
+        calls.set(0);
+        let gone = retry(|| {
+            calls.set(calls.get() + 1);
+            async { Err::<Response<()>, _>(Status::unavailable("away")) }
+        });
+        assert_eq!(gone.await.unwrap_err().code(), Some(Code::Unavailable));
+        assert_eq!(calls.get(), ATTEMPTS);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_address_says_what_to_write() {
+        let endpoints = Endpoints {
+            config: "localhost:7071".into(),
+            ..Endpoints::default()
+        };
+        let error = Client::connect(&endpoints).unwrap_err().to_string();
+        assert!(error.contains("write one like"), "{error}");
+    }
+}
