@@ -1,0 +1,15 @@
+//! The service through a real channel, with the embedded truth in memory.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod commands;
+mod duplicate;
+mod experiments;
+mod failures;
+mod flags;
+mod lists;
+mod metrics;
+mod publisher;
+mod segments;
+mod start;
+mod support;
+mod update_experiment;

@@ -1,0 +1,249 @@
+//! A running service, its clients, and short ways to write resources and to read refusals.
+
+pub(crate) mod bus;
+pub(crate) mod make;
+
+use std::{sync::Arc, time::Duration};
+
+use assay_config::{Ports, Settings, serve};
+use assay_platform::{Channel, ChannelOptions, Code, Failure, MockClock, Shutdown, connect_lazy};
+use assay_proto::config::v1::{
+    self as pb, experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
+    metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
+};
+use assay_storage::{
+    config_bus::{ConfigBus, EmbeddedConfigBus},
+    config_store::{ConfigStore, SqlConfigStore},
+    sql::Database,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::Status;
+
+/// 2026-09-21T13:46:40Z
+pub(crate) const NOW: i64 = 1_790_000_000_000_000;
+
+pub(crate) struct Service {
+    pub(crate) flags: FlagServiceClient<Channel>,
+    pub(crate) segments: SegmentServiceClient<Channel>,
+    pub(crate) metrics: MetricServiceClient<Channel>,
+    pub(crate) experiments: ExperimentServiceClient<Channel>,
+    pub(crate) store: Arc<dyn ConfigStore>,
+    pub(crate) bus: Arc<dyn ConfigBus>,
+    pub(crate) clock: MockClock,
+    shutdown: Shutdown,
+    serving: Option<JoinHandle<Result<(), assay_config::Error>>>,
+}
+
+impl Service {
+    /// A service on an embedded truth and bus of its own.
+    pub(crate) async fn start() -> Self {
+        Self::start_on(store().await, Arc::new(EmbeddedConfigBus::new())).await
+    }
+
+    /// A replica: another one may be on the same stores.
+    pub(crate) async fn start_on(store: Arc<dyn ConfigStore>, bus: Arc<dyn ConfigBus>) -> Self {
+        let ports = Ports {
+            store: store.clone(),
+            bus: bus.clone(),
+        };
+        let settings = Settings {
+            reconcile_interval_seconds: 1,
+            ..Settings::default()
+        };
+        let clock = MockClock::at(NOW);
+        let shutdown = Shutdown::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(serve(listener, ports, settings, clock.shared(), shutdown.clone()));
+        let channel = connect_lazy(&uri, &ChannelOptions::default()).unwrap();
+        Self {
+            flags: FlagServiceClient::new(channel.clone()),
+            segments: SegmentServiceClient::new(channel.clone()),
+            metrics: MetricServiceClient::new(channel.clone()),
+            experiments: ExperimentServiceClient::new(channel),
+            store,
+            bus,
+            clock,
+            shutdown,
+            serving: Some(serving),
+        }
+    }
+
+    /// Shuts the service down and waits until it has ended.
+    pub(crate) async fn stop(&mut self) {
+        self.shutdown.trigger();
+        self.serving.take().unwrap().await.unwrap().unwrap();
+    }
+
+    pub(crate) async fn flag(&mut self, flag: pb::Flag) -> pb::Flag {
+        let created = self
+            .flags
+            .create_flag(pb::CreateFlagRequest { flag: Some(flag) })
+            .await
+            .unwrap();
+        created.into_inner().flag.unwrap()
+    }
+
+    pub(crate) async fn segment(&mut self, segment: pb::Segment) -> pb::Segment {
+        let request = pb::CreateSegmentRequest {
+            segment: Some(segment),
+        };
+        self.segments
+            .create_segment(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .segment
+            .unwrap()
+    }
+
+    pub(crate) async fn metric(&mut self, metric: pb::Metric) -> pb::Metric {
+        let request = pb::CreateMetricRequest { metric: Some(metric) };
+        self.metrics
+            .create_metric(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .metric
+            .unwrap()
+    }
+
+    pub(crate) async fn try_experiment(
+        &mut self,
+        experiment: pb::Experiment,
+    ) -> Result<pb::CreateExperimentResponse, Status> {
+        let request = pb::CreateExperimentRequest {
+            experiment: Some(experiment),
+        };
+        self.experiments
+            .create_experiment(request)
+            .await
+            .map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn experiment(&mut self, experiment: pb::Experiment) -> pb::Experiment {
+        self.try_experiment(experiment).await.unwrap().experiment.unwrap()
+    }
+
+    pub(crate) async fn get(&mut self, key: &str) -> pb::Experiment {
+        let request = pb::GetExperimentRequest {
+            namespace: String::new(),
+            key: key.to_owned(),
+        };
+        self.experiments
+            .get_experiment(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .experiment
+            .unwrap()
+    }
+
+    pub(crate) async fn try_start(
+        &mut self,
+        experiment: &pb::Experiment,
+    ) -> Result<pb::StartExperimentResponse, Status> {
+        let request = pb::StartExperimentRequest {
+            namespace: experiment.namespace.clone(),
+            key: experiment.key.clone(),
+            version: experiment.version,
+            confirm: true,
+        };
+        self.experiments
+            .start_experiment(request)
+            .await
+            .map(tonic::Response::into_inner)
+    }
+
+    /// A running experiment `key` on a flag of its own, with metric `retention_7`.
+    pub(crate) async fn running(&mut self, key: &str) -> pb::Experiment {
+        if self.try_metric("retention_7").await.is_err() {
+            self.metric(make::retention("retention_7")).await;
+        }
+        let draft = self.experiment(make::ready(key)).await;
+        self.try_start(&draft).await.unwrap().experiment.unwrap()
+    }
+
+    async fn try_metric(&mut self, key: &str) -> Result<pb::GetMetricResponse, Status> {
+        let request = pb::GetMetricRequest {
+            namespace: String::new(),
+            key: key.to_owned(),
+        };
+        self.metrics
+            .get_metric(request)
+            .await
+            .map(tonic::Response::into_inner)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.shutdown.trigger();
+    }
+}
+
+/// An embedded truth in memory.
+pub(crate) async fn store() -> Arc<dyn ConfigStore> {
+    let database = Database::connect("sqlite::memory:", 1).await.unwrap();
+    database.migrate().await.unwrap();
+    Arc::new(SqlConfigStore::new(database))
+}
+
+/// What a refused call says.
+#[track_caller]
+pub(crate) fn refused<T>(result: Result<T, Status>, code: Code, reason: &str) -> Failure {
+    let failure = Failure::from_status(&result.err().expect("the call is refused"));
+    assert_eq!(
+        (failure.code, &*failure.reason),
+        (code, reason),
+        "{failure}: {:?}",
+        failure.violations
+    );
+    failure
+}
+
+/// The call is refused for these fields and rules, each with a sentence that begins with the rule.
+#[track_caller]
+pub(crate) fn invalid<T>(result: Result<T, Status>, fields: &[(&str, &str)]) -> Failure {
+    let failure = refused(result, Code::InvalidArgument, "INVALID_ARGUMENT");
+    assert_violations(&failure, fields);
+    failure
+}
+
+#[track_caller]
+pub(crate) fn assert_violations(failure: &Failure, fields: &[(&str, &str)]) {
+    let found: Vec<_> = failure
+        .violations
+        .iter()
+        .map(|v| (v.field.as_str(), v.reason.as_str()))
+        .collect();
+    assert_eq!(found, fields, "{failure}");
+    for violation in &failure.violations {
+        let sentence = violation
+            .description
+            .strip_prefix(&format!("{}: ", violation.reason));
+        assert!(sentence.is_some_and(|s| s.len() > 10), "{violation:?}");
+    }
+}
+
+/// The fact of this name.
+#[track_caller]
+pub(crate) fn fact<'a>(failure: &'a Failure, name: &str) -> &'a str {
+    let found = failure.metadata.iter().find(|(key, _)| key == name);
+    found
+        .map(|(_, value)| value.as_str())
+        .unwrap_or_else(|| panic!("{name} in {:?}", failure.metadata))
+}
+
+/// Waits until `condition` holds, at most ten seconds.
+pub(crate) async fn eventually<F: Future<Output = Result<(), String>>>(mut condition: impl FnMut() -> F) {
+    let mut last = String::new();
+    for _ in 0..500 {
+        match condition().await {
+            Ok(()) => return,
+            Err(state) => last = state,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not within 10 s; last seen: {last}");
+}

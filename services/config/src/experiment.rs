@@ -1,0 +1,141 @@
+//! Experiments: one use case per file, and what they share.
+
+pub(crate) mod archive;
+pub(crate) mod create;
+pub(crate) mod declare_winner;
+pub(crate) mod delete;
+pub(crate) mod duplicate;
+pub(crate) mod end;
+pub(crate) mod pause;
+mod references;
+pub(crate) mod resume;
+pub(crate) mod sketch;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod update;
+pub(crate) mod validate;
+
+use assay_core::{
+    commands::{self, Applied},
+    experiment::Experiment,
+    key::ExperimentKey,
+    lifecycle::{Command, InvalidTransition},
+    time::Timestamp,
+    validate::{MAX_TEXT_BYTES, Violation},
+};
+use assay_proto::{convert::key_from, field::FieldErrors};
+
+use crate::{
+    error::Error,
+    truth::{Call, Deed, Stored, Truth, Writes, name, stored_as},
+};
+
+/// An experiment, and what is worth a look.
+pub(crate) type WithWarnings = (Experiment, Vec<Violation>);
+
+/// Which experiment a command is for, in which version the caller has seen it, and why.
+#[derive(Debug)]
+pub(crate) struct Order {
+    key: String,
+    version: u64,
+    /// May be empty.
+    reason: String,
+}
+
+impl Order {
+    pub(crate) fn new(key: String, version: u64, reason: String) -> Self {
+        Self { key, version, reason }
+    }
+
+    /// Refuses an order without a key or a version, or with too long a reason, together with the `errors` that were found before.
+    fn check(&self, mut errors: FieldErrors) -> Result<(), Error> {
+        errors.keep(key_from(self.key.as_str(), "key", ExperimentKey::new));
+        if self.version == 0 {
+            errors.push("version", "REQUIRED", VERSION_MISSING);
+        }
+        if self.reason.len() > MAX_TEXT_BYTES {
+            let message = format!(
+                "has {} bytes; shorten it to at most {MAX_TEXT_BYTES}",
+                self.reason.len()
+            );
+            errors.push("reason", "TEXT_TOO_LONG", message);
+        }
+        if errors.0.is_empty() {
+            Ok(())
+        } else {
+            Err(errors.into())
+        }
+    }
+
+    /// The experiment in the version that was seen.
+    async fn experiment(&self, truth: &Truth, call: &Call) -> Result<Experiment, Error> {
+        truth.get_at(&call.namespace, &self.key, self.version).await
+    }
+
+    fn deed(&self, verb: &str) -> Deed {
+        Deed::new::<Experiment>(verb, &self.key, &self.reason)
+    }
+}
+
+/// What is said of a write that does not name a version.
+pub(crate) const VERSION_MISSING: &str = "is missing; give the version that you have read";
+
+/// Refuses what is final unless the caller has confirmed it.
+fn confirmed(confirm: bool, what: &str) -> FieldErrors {
+    match confirm {
+        true => FieldErrors::default(),
+        false => FieldErrors::one(
+            "confirm",
+            "CONFIRM_REQUIRED",
+            format!("is not set; {what}, so set it to true"),
+        ),
+    }
+}
+
+/// A command that changes nothing but the experiment itself.
+async fn carry_out(
+    truth: &Truth,
+    call: &Call,
+    order: &Order,
+    verb: &str,
+    command: &Command,
+) -> Result<Experiment, Error> {
+    let current = order.experiment(truth, call).await?;
+    let updated = apply(&current, command, truth.now())?;
+    store(truth, call, order.deed(verb), &current, updated).await
+}
+
+async fn store(
+    truth: &Truth,
+    call: &Call,
+    deed: Deed,
+    current: &Experiment,
+    updated: Experiment,
+) -> Result<Experiment, Error> {
+    truth
+        .commit(call, deed, Writes::default().replace(current, updated))
+        .await
+        .map(stored_as)
+}
+
+/// `current` after `command`.
+fn apply(current: &Experiment, command: &Command, now: Timestamp) -> Result<Experiment, Error> {
+    match commands::apply(current, command, now) {
+        Ok(Applied::Updated(updated)) => Ok(*updated),
+        // Only Delete and Duplicate, which never come here, leave the experiment as it is.
+        Ok(Applied::Deleted | Applied::Copied) => Ok(current.clone()),
+        Err(source) => Err(invalid(current, source)),
+    }
+}
+
+fn invalid(current: &Experiment, source: InvalidTransition) -> Error {
+    Error::InvalidTransition {
+        what: name::<Experiment>(current.key()),
+        source,
+    }
+}
+
+/// 128 random bits: what makes an experiment's hashes independent of all others.
+fn new_salt() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

@@ -1,0 +1,86 @@
+//! → COMPLETED with a winner: everyone gets it, and it becomes the flag's default.
+
+use assay_core::{
+    experiment::{AssignmentSource, Experiment, Variant},
+    flag::Flag,
+    key::VariantKey,
+    lifecycle::Command,
+};
+use assay_proto::field::FieldErrors;
+
+use super::{Order, apply};
+use crate::{
+    error::Error,
+    truth::{Call, Stored, Truth, Writes, name},
+};
+
+/// Completes the experiment and promotes the winner's value in one change. Analysis gives no signal yet, so a person must insist.
+///
+/// The flag of an imported experiment stays as it is: what was decided elsewhere is served elsewhere.
+pub(crate) async fn declare_winner(
+    truth: &Truth,
+    call: &Call,
+    order: Order,
+    winner: VariantKey,
+    force: bool,
+) -> Result<(Experiment, Flag), Error> {
+    order.check(reasoned(&order))?;
+    let current = order.experiment(truth, call).await?;
+    let mut completed = apply(&current, &Command::DeclareWinner(winner.clone()), truth.now())?;
+    let variant = current
+        .variant(&winner)
+        .ok_or_else(|| unknown(&current, &winner))?;
+    if !force {
+        return Err(Error::NoWinnerSignal {
+            what: name::<Experiment>(current.key()),
+        });
+    }
+    completed.reason.clone_from(&order.reason);
+    let flag: Flag = truth.get(&call.namespace, current.flag.as_str()).await?;
+    let promoted = promoted(&flag, &current, variant);
+
+    let mut writes = Writes::default().replace(&current, completed);
+    if promoted != flag {
+        writes = writes.replace(&flag, promoted);
+    }
+    let committed = truth
+        .commit(call, order.deed("declare_winner"), writes.check([&flag]))
+        .await?;
+    let (mut experiment, mut stored) = (None, None);
+    for resource in committed.resources {
+        match Flag::from_resource(resource.clone()) {
+            Some(flag) => stored = Some(flag),
+            None => experiment = Experiment::from_resource(resource),
+        }
+    }
+    let experiment = experiment.expect("a store returns each resource that a change has put");
+    Ok((experiment, stored.unwrap_or(flag)))
+}
+
+fn promoted(flag: &Flag, experiment: &Experiment, winner: &Variant) -> Flag {
+    let mut promoted = flag.clone();
+    if experiment.source == AssignmentSource::Assay {
+        promoted.promote(winner);
+    }
+    promoted
+}
+
+fn reasoned(order: &Order) -> FieldErrors {
+    match order.reason.trim() {
+        "" => FieldErrors::one("reason", "REQUIRED", "is empty; say why this variant wins"),
+        _ => FieldErrors::default(),
+    }
+}
+
+fn unknown(experiment: &Experiment, winner: &VariantKey) -> Error {
+    let keys: Vec<_> = experiment
+        .variants
+        .iter()
+        .map(|variant| variant.key.as_str())
+        .collect();
+    let message = format!(
+        "`{winner}` is not one of the variants; name one of {}",
+        keys.join(", ")
+    );
+    Error::field("variant_key", "UNKNOWN_VARIANT", message)
+}

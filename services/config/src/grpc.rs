@@ -1,0 +1,41 @@
+//! The wire: decode → call → encode, no rules.
+
+mod experiments;
+mod flags;
+mod mask;
+mod metrics;
+mod request;
+mod segments;
+
+use assay_proto::config::v1::{
+    experiment_service_server::{self, ExperimentServiceServer},
+    flag_service_server::{self, FlagServiceServer},
+    metric_service_server::{self, MetricServiceServer},
+    segment_service_server::{self, SegmentServiceServer},
+};
+use tonic::service::Routes;
+
+use crate::truth::Truth;
+
+/// Largest request, in bytes.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The full names of what is served.
+pub(crate) const SERVICES: [&str; 4] = [
+    flag_service_server::SERVICE_NAME,
+    segment_service_server::SERVICE_NAME,
+    metric_service_server::SERVICE_NAME,
+    experiment_service_server::SERVICE_NAME,
+];
+
+/// The four services on `truth`.
+pub(crate) fn routes(truth: &Truth) -> Routes {
+    let flags = FlagServiceServer::new(flags::Flags { truth: truth.clone() });
+    let segments = SegmentServiceServer::new(segments::Segments { truth: truth.clone() });
+    let metrics = MetricServiceServer::new(metrics::Metrics { truth: truth.clone() });
+    let experiments = ExperimentServiceServer::new(experiments::Experiments { truth: truth.clone() });
+    Routes::new(flags.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(segments.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(metrics.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(experiments.max_decoding_message_size(MAX_MESSAGE_BYTES))
+}

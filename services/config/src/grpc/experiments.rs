@@ -1,0 +1,221 @@
+//! `ExperimentService`.
+
+mod decode;
+
+use assay_core::{experiment::Experiment, validate::Violation};
+use assay_proto::{
+    config::v1::{self as pb, experiment_service_server::ExperimentService},
+    convert::finding,
+};
+use tonic::{Request, Response, Status};
+
+use super::request::{key, open, required};
+use crate::{
+    error::Error,
+    experiment::{
+        Order, archive::archive, create::create, declare_winner::declare_winner, delete::delete,
+        duplicate::duplicate, end::end, pause::pause, resume::resume, start::start, stop::stop,
+        update::update, validate::validate,
+    },
+    get::get,
+    list::{PageRequest, list},
+    truth::Truth,
+};
+
+/// The service on the wire.
+pub(super) struct Experiments {
+    pub(super) truth: Truth,
+}
+
+#[tonic::async_trait]
+impl ExperimentService for Experiments {
+    async fn create_experiment(
+        &self,
+        request: Request<pb::CreateExperimentRequest>,
+    ) -> Result<Response<pb::CreateExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let asked = required(request.experiment, "experiment")?;
+        let call = caller.to(&asked.namespace)?;
+        let (experiment, warnings) = create(&self.truth, &call, decode::sketch(asked)?).await?;
+        let (experiment, warnings) = (message(&experiment), findings(&warnings));
+        Ok(Response::new(pb::CreateExperimentResponse {
+            experiment,
+            warnings,
+        }))
+    }
+
+    async fn get_experiment(
+        &self,
+        request: Request<pb::GetExperimentRequest>,
+    ) -> Result<Response<pb::GetExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let key = key(&request.key).map_err(Error::from)?;
+        let experiment = message(&get(&self.truth, &call, &key).await?);
+        Ok(Response::new(pb::GetExperimentResponse { experiment }))
+    }
+
+    async fn list_experiments(
+        &self,
+        request: Request<pb::ListExperimentsRequest>,
+    ) -> Result<Response<pb::ListExperimentsResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let filter = decode::filter(&request.states, &request.flag_key)?;
+        let page = PageRequest {
+            size: request.page_size,
+            token: request.page_token,
+        };
+        let (experiments, next_page_token) = list::<Experiment>(&self.truth, &call, &filter, &page).await?;
+        let experiments = experiments.iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListExperimentsResponse {
+            experiments,
+            next_page_token,
+        }))
+    }
+
+    async fn update_experiment(
+        &self,
+        request: Request<pb::UpdateExperimentRequest>,
+    ) -> Result<Response<pb::UpdateExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let asked = required(request.experiment, "experiment")?;
+        let call = caller.to(&asked.namespace)?;
+        let edit = decode::edit(asked, request.update_mask)?;
+        let (experiment, warnings) = update(&self.truth, &call, edit).await?;
+        let (experiment, warnings) = (message(&experiment), findings(&warnings));
+        Ok(Response::new(pb::UpdateExperimentResponse {
+            experiment,
+            warnings,
+        }))
+    }
+
+    async fn validate_experiment(
+        &self,
+        request: Request<pb::ValidateExperimentRequest>,
+    ) -> Result<Response<pb::ValidateExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let (namespace, subject) = decode::subject(request)?;
+        let found = validate(&self.truth, &caller.to(&namespace)?, subject).await?;
+        let (errors, warnings) = (findings(&found.errors), findings(&found.warnings));
+        Ok(Response::new(pb::ValidateExperimentResponse { errors, warnings }))
+    }
+
+    async fn start_experiment(
+        &self,
+        request: Request<pb::StartExperimentRequest>,
+    ) -> Result<Response<pb::StartExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order::new(request.key, request.version, String::new());
+        let (experiment, warnings) = start(&self.truth, &call, order, request.confirm).await?;
+        let (experiment, warnings) = (message(&experiment), findings(&warnings));
+        Ok(Response::new(pb::StartExperimentResponse {
+            experiment,
+            warnings,
+        }))
+    }
+
+    async fn pause_experiment(
+        &self,
+        request: Request<pb::PauseExperimentRequest>,
+    ) -> Result<Response<pb::PauseExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let mode = decode::pause_mode(request.mode)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let experiment = message(&pause(&self.truth, &call, order, mode).await?);
+        Ok(Response::new(pb::PauseExperimentResponse { experiment }))
+    }
+
+    async fn resume_experiment(
+        &self,
+        request: Request<pb::ResumeExperimentRequest>,
+    ) -> Result<Response<pb::ResumeExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let experiment = message(&resume(&self.truth, &call, order).await?);
+        Ok(Response::new(pb::ResumeExperimentResponse { experiment }))
+    }
+
+    async fn stop_experiment(
+        &self,
+        request: Request<pb::StopExperimentRequest>,
+    ) -> Result<Response<pb::StopExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let experiment = message(&stop(&self.truth, &call, order, request.confirm).await?);
+        Ok(Response::new(pb::StopExperimentResponse { experiment }))
+    }
+
+    async fn declare_winner(
+        &self,
+        request: Request<pb::DeclareWinnerRequest>,
+    ) -> Result<Response<pb::DeclareWinnerResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let winner = decode::winner(&request.variant_key)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let (experiment, flag) = declare_winner(&self.truth, &call, order, winner, request.force).await?;
+        let experiment = message(&experiment);
+        Ok(Response::new(pb::DeclareWinnerResponse {
+            experiment,
+            flag: Some((&flag).into()),
+        }))
+    }
+
+    async fn end_experiment(
+        &self,
+        request: Request<pb::EndExperimentRequest>,
+    ) -> Result<Response<pb::EndExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let experiment = message(&end(&self.truth, &call, order).await?);
+        Ok(Response::new(pb::EndExperimentResponse { experiment }))
+    }
+
+    async fn archive_experiment(
+        &self,
+        request: Request<pb::ArchiveExperimentRequest>,
+    ) -> Result<Response<pb::ArchiveExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let experiment = message(&archive(&self.truth, &call, order).await?);
+        Ok(Response::new(pb::ArchiveExperimentResponse { experiment }))
+    }
+
+    async fn duplicate_experiment(
+        &self,
+        request: Request<pb::DuplicateExperimentRequest>,
+    ) -> Result<Response<pb::DuplicateExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let key = key(&request.key).map_err(Error::from)?;
+        let new_key = decode::new_key(&request.new_key)?;
+        let experiment = message(&duplicate(&self.truth, &call, &key, new_key).await?);
+        Ok(Response::new(pb::DuplicateExperimentResponse { experiment }))
+    }
+
+    async fn delete_experiment(
+        &self,
+        request: Request<pb::DeleteExperimentRequest>,
+    ) -> Result<Response<pb::DeleteExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order::new(request.key, request.version, String::new());
+        delete(&self.truth, &call, order).await?;
+        Ok(Response::new(pb::DeleteExperimentResponse {}))
+    }
+}
+
+fn message(experiment: &Experiment) -> Option<pb::Experiment> {
+    Some(experiment.into())
+}
+
+fn findings(violations: &[Violation]) -> Vec<pb::Finding> {
+    violations.iter().map(finding).collect()
+}

@@ -1,0 +1,194 @@
+//! From messages to what the use cases of experiments take.
+
+use assay_core::{
+    experiment::Experiment,
+    flag::Flag,
+    key::{ExperimentKey, FlagKey, VariantKey},
+    lifecycle::PauseMode,
+};
+use assay_proto::{
+    config::v1 as pb,
+    convert::{experiment_from, key_from},
+    field::FieldErrors,
+};
+use assay_storage::config_store::Filter;
+use prost_types::FieldMask;
+
+use super::super::{
+    mask::{Mask, take},
+    request::{key, required, versioned},
+};
+use crate::{
+    error::Error,
+    experiment::{sketch::Sketch, update::Edit, validate::Subject},
+};
+
+/// What an update can change, as far as the state allows.
+const FIELDS: &[&str] = &[
+    "name",
+    "description",
+    "hypothesis",
+    "owner",
+    "tags",
+    "flag_key",
+    "assignment_source",
+    "unit_kind",
+    "variants",
+    "coverage",
+    "segment_key",
+    "metrics",
+    "exposure_mode",
+    "confidence",
+    "qa_overrides",
+    "start_time",
+    "end_time",
+];
+
+/// A new experiment; what is output only is passed over.
+pub(super) fn sketch(asked: pb::Experiment) -> Result<Sketch, Error> {
+    let all = Mask::read(None, FIELDS)?;
+    let identity = pb::Experiment {
+        namespace: asked.namespace.clone(),
+        key: asked.key.clone(),
+        ..Default::default()
+    };
+    let asked = overlay(identity, asked, &all);
+    let mut errors = FieldErrors::default();
+    let key = errors.keep(key_from(asked.key.as_str(), "key", ExperimentKey::new));
+    let flag = errors.keep(flag_key(&asked.flag_key));
+    if !errors.0.is_empty()
+        && let Err(all) = experiment_from(asked.clone(), None)
+    {
+        // The same of the two keys, and whatever else is wrong: all is told at once.
+        errors = all;
+    }
+    let (key, flag) = errors.finish(key.zip(flag))?;
+    Ok(Sketch {
+        key,
+        flag,
+        has_variants: !asked.variants.is_empty(),
+        decode: Box::new(|flag: Option<&Flag>| Ok(experiment_from(asked, flag)?)),
+    })
+}
+
+/// A change of a stored experiment.
+pub(super) fn edit(asked: pb::Experiment, mask: Option<FieldMask>) -> Result<Edit, Error> {
+    let (key, version) = versioned(&asked.key, asked.version)?;
+    let mask = Mask::read(mask, FIELDS)?;
+    let flag = if mask.has("flag_key") {
+        flag_key(&asked.flag_key)?
+    } else {
+        None
+    };
+    let change = move |current: &Experiment, flag: &Flag| Ok(edited(current, asked, &mask, flag)?);
+    Ok(Edit {
+        key,
+        version,
+        flag,
+        change: Box::new(change),
+    })
+}
+
+/// `current` with the fields of `asked` that `mask` has.
+fn edited(
+    current: &Experiment,
+    mut asked: pb::Experiment,
+    mask: &Mask,
+    flag: &Flag,
+) -> Result<Experiment, FieldErrors> {
+    let stored = pb::Experiment::from(current);
+    if asked.flag_key.is_empty() {
+        asked.flag_key.clone_from(&stored.flag_key);
+    }
+    // The control keeps its pinned value, not the flag's present one, when it is not given.
+    if let (Some(control), Some(pinned)) = (asked.variants.first_mut(), stored.variants.first())
+        && control.value.is_none()
+    {
+        control.value.clone_from(&pinned.value);
+    }
+    experiment_from(overlay(stored, asked, mask), Some(flag))
+}
+
+fn overlay(mut experiment: pb::Experiment, asked: pb::Experiment, mask: &Mask) -> pb::Experiment {
+    take!(mask, asked => experiment:
+        name, description, hypothesis, owner, tags, flag_key, assignment_source, unit_kind, variants, coverage,
+        segment_key, metrics, exposure_mode, confidence, qa_overrides, start_time, end_time,
+    );
+    experiment
+}
+
+/// The namespace, and what is to be validated there.
+pub(super) fn subject(request: pb::ValidateExperimentRequest) -> Result<(String, Subject), Error> {
+    match request.experiment {
+        Some(asked) if request.key.is_empty() => {
+            let namespace = if asked.namespace.is_empty() {
+                request.namespace
+            } else {
+                asked.namespace.clone()
+            };
+            let asked = pb::Experiment {
+                namespace: namespace.clone(),
+                ..asked
+            };
+            Ok((namespace, Subject::Sketch(sketch(asked)?)))
+        }
+        Some(_) => Err(Error::field(
+            "key",
+            "ONE_OF",
+            "is given beside `experiment`; give one of the two",
+        )),
+        None if request.key.is_empty() => required(None, "experiment"),
+        None => Ok((request.namespace, Subject::Stored(key(&request.key)?))),
+    }
+}
+
+pub(super) fn winner(text: &str) -> Result<VariantKey, Error> {
+    Ok(key_from(text, "variant_key", VariantKey::new)?)
+}
+
+/// The key of a copy; none when the server is to choose it.
+pub(super) fn new_key(text: &str) -> Result<Option<ExperimentKey>, Error> {
+    let given = (!text.is_empty()).then(|| key_from(text, "new_key", ExperimentKey::new));
+    Ok(given.transpose()?)
+}
+
+fn flag_key(text: &str) -> Result<Option<FlagKey>, FieldErrors> {
+    (!text.is_empty())
+        .then(|| key_from(text, "flag_key", FlagKey::new))
+        .transpose()
+}
+
+pub(super) fn pause_mode(number: i32) -> Result<PauseMode, Error> {
+    pb::PauseMode::try_from(number)
+        .map(PauseMode::from)
+        .map_err(|_| unknown("mode", number))
+}
+
+/// Which experiments to list.
+pub(super) fn filter(states: &[i32], flag: &str) -> Result<Filter, Error> {
+    let states = states
+        .iter()
+        .enumerate()
+        .map(|(i, number)| state(*number, &format!("states[{i}]")));
+    let states = states.collect::<Result<_, _>>()?;
+    let flag = flag_key(flag)?.map(|flag| flag.as_str().to_owned());
+    Ok(Filter { states, flag })
+}
+
+fn state(number: i32, field: &str) -> Result<String, Error> {
+    match pb::ExperimentState::try_from(number) {
+        Ok(pb::ExperimentState::Unspecified) | Err(_) => Err(unknown(field, number)),
+        Ok(state) => Ok(state
+            .as_str_name()
+            .trim_start_matches("EXPERIMENT_STATE_")
+            .to_owned()),
+    }
+}
+
+fn unknown(field: &str, number: i32) -> Error {
+    Error::field(
+        field,
+        "UNKNOWN_VALUE",
+        format!("is {number}, which is no listed value; use one that is"),
+    )
+}

@@ -1,0 +1,73 @@
+#![doc = include_str!("../README.md")]
+
+use std::sync::Arc;
+
+use assay_platform::{
+    clock::SharedClock,
+    server::{Health, Server},
+    shutdown::Shutdown,
+};
+use assay_storage::{config_bus::ConfigBus, config_store::ConfigStore};
+use tokio::net::TcpListener;
+
+mod create;
+mod delete;
+mod error;
+mod experiment;
+mod flag;
+mod get;
+mod grpc;
+mod list;
+mod metric;
+mod publish;
+mod segment;
+mod settings;
+mod simple;
+mod truth;
+mod update;
+
+pub use assay_platform::server::ServeError as Error;
+pub use settings::Settings;
+
+use publish::{Publisher, Wake};
+use truth::Truth;
+
+/// The stores that the service works on.
+#[derive(Clone)]
+pub struct Ports {
+    /// The truth.
+    pub store: Arc<dyn ConfigStore>,
+    /// Where it is published.
+    pub bus: Arc<dyn ConfigBus>,
+}
+
+/// Serves the four APIs on `listener` and publishes what they change, until `shutdown`. What was accepted before is
+/// published before it returns, if the bus answers; else it stays in the outbox.
+///
+/// # Errors
+/// [`Error`] when the transport fails or calls outlast the drain deadline.
+pub async fn serve(
+    listener: TcpListener,
+    ports: Ports,
+    settings: Settings,
+    clock: SharedClock,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let wake = Arc::new(Wake::default());
+    let publisher = Publisher::new(&ports, wake.clone(), settings.reconcile_interval());
+    let truth = Truth::new(ports.store, clock, wake);
+    let health = Health::new(grpc::SERVICES);
+    let mut server = Server::new("assay-config", listener, health.clone()).routes(grpc::routes(&truth));
+    if settings.reflection {
+        server = server.reflection([assay_proto::DESCRIPTORS]);
+    }
+    health.ready().await;
+    // The publisher outlives the server: the last accepted change is published, too.
+    let served = Shutdown::new();
+    let serving = async {
+        let result = server.serve(shutdown).await;
+        served.trigger();
+        result
+    };
+    tokio::join!(serving, publisher.run(&served)).0
+}

@@ -1,0 +1,238 @@
+//! The publisher: makes the bus equal to the truth, after each change and again and again.
+//!
+//! Any number of replicas do this at once, without a leader. What is to be published is a function of the truth at one
+//! generation, and the manifest, written last by compare-and-set, is what makes it count: of two publishers one wins,
+//! and the other reads again and finds nothing, or only what is newer, left to do.
+
+mod plan;
+mod view;
+mod wake;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use assay_core::key::Namespace;
+use assay_platform::{Backoff, Shutdown, error::chain, telemetry::link_span};
+use assay_storage::{
+    Error,
+    config_bus::{ConfigBus, View},
+    config_store::ConfigStore,
+};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tracing::Instrument;
+
+use crate::Ports;
+use plan::{Plan, plan};
+pub(crate) use wake::Wake;
+
+/// What errors of our own call the bus.
+const BUS: &str = "configuration bus";
+
+/// Longest wait for one call of the bus: beyond what its adapters allow themselves. What was written by then counts for the next attempt.
+const BUS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest wait between two attempts while the bus or the store is away: well below the 10 s in which the bus is to equal the truth
+/// once it answers.
+const MAX_DELAY: Duration = Duration::from_secs(3);
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+
+/// How often a namespace is tried again at once when another publisher is faster.
+const MAX_RACES: u32 = 8;
+
+/// For what a shutdown leaves to be published.
+const LAST_ROUND: Duration = Duration::from_secs(2);
+
+/// Which namespaces a round looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Those with outbox rows, against what is known of the bus.
+    Changed,
+    /// All, against what the bus really holds.
+    All,
+}
+
+/// Publishes until told to stop.
+pub(crate) struct Publisher {
+    store: Arc<dyn ConfigStore>,
+    bus: Arc<dyn ConfigBus>,
+    wake: Arc<Wake>,
+    interval: Duration,
+    /// What the bus held when it was last read, and what we have written since.
+    known: Option<View>,
+    outage: bool,
+}
+
+impl Publisher {
+    pub(crate) fn new(ports: &Ports, wake: Arc<Wake>, interval: Duration) -> Self {
+        Self {
+            store: ports.store.clone(),
+            bus: ports.bus.clone(),
+            wake,
+            interval,
+            known: None,
+            outage: false,
+        }
+    }
+
+    /// Publishes each change that [`Wake`] tells of, compares everything each interval, and ends with `stop`.
+    pub(crate) async fn run(mut self, stop: &Shutdown) {
+        let mut ticks = interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let scope = tokio::select! {
+                () = stop.triggered() => break,
+                _ = ticks.tick() => Scope::All,
+                () = self.wake.woken() => Scope::Changed,
+            };
+            if stop.or_done(self.until_done(scope)).await.is_none() {
+                break;
+            }
+        }
+        // Dropped in the middle of a write, the bus may hold more than we know: read it again.
+        let last = timeout(LAST_ROUND, self.round(Scope::All)).await;
+        if !matches!(last, Ok(Ok(()))) {
+            tracing::warn!(
+                "the last changes may not be published; another replica or the next start does it"
+            );
+        }
+    }
+
+    /// One round, repeated with growing delays until it has gone through.
+    async fn until_done(&mut self, scope: Scope) {
+        let mut backoff = Backoff::new(FIRST_DELAY, MAX_DELAY);
+        let mut scope = scope;
+        while let Err(error) = self.round(scope).await {
+            self.failed(&error);
+            tokio::time::sleep(backoff.next_delay()).await;
+            scope = Scope::All;
+        }
+        if std::mem::take(&mut self.outage) {
+            tracing::info!("configuration is published again");
+        }
+    }
+
+    /// Warns once for each outage.
+    fn failed(&mut self, error: &Error) {
+        let error = chain(error);
+        if std::mem::replace(&mut self.outage, true) {
+            tracing::debug!(error, "configuration is still not published");
+        } else {
+            tracing::warn!(
+                error,
+                "configuration cannot be published; changes wait in the outbox"
+            );
+        }
+    }
+
+    /// Publishes what `scope` covers. A namespace that fails holds up no other; the first error is returned.
+    async fn round(&mut self, scope: Scope) -> Result<(), Error> {
+        let span = tracing::info_span!("publish configuration", ?scope);
+        for traceparent in self.wake.take_traces() {
+            link_span(&span, &traceparent);
+        }
+        self.publish_all(scope).instrument(span).await
+    }
+
+    async fn publish_all(&mut self, scope: Scope) -> Result<(), Error> {
+        if scope == Scope::All {
+            self.known = None;
+        }
+        // The bus is read before the truth: whatever was published by then is then in the truth, unless the truth was set back.
+        let known: BTreeSet<_> = self.known().await?.namespaces.keys().cloned().collect();
+        let mut result = Ok(());
+        for namespace in self.namespaces(scope, known).await? {
+            let published = self.publish(&namespace).await;
+            result = result.and(published);
+        }
+        result
+    }
+
+    async fn namespaces(
+        &self,
+        scope: Scope,
+        known: BTreeSet<Namespace>,
+    ) -> Result<BTreeSet<Namespace>, Error> {
+        if scope == Scope::Changed {
+            let changed = self.store.unpublished().await?;
+            return Ok(changed
+                .into_iter()
+                .map(|unpublished| unpublished.namespace)
+                .collect());
+        }
+        let mut all = known;
+        all.extend(
+            self.store
+                .namespaces()
+                .await?
+                .into_iter()
+                .map(|(namespace, _)| namespace),
+        );
+        Ok(all)
+    }
+
+    /// Makes the bus equal to the truth in one namespace, and then clears its outbox.
+    async fn publish(&mut self, namespace: &Namespace) -> Result<(), Error> {
+        let mut races = Backoff::new(Duration::from_millis(5), FIRST_DELAY);
+        for _ in 0..MAX_RACES {
+            match self.attempt(namespace).await {
+                Ok(Some(generation)) => return self.store.mark_published(namespace, generation).await,
+                Ok(None) | Err(Error::Stale { .. }) => {
+                    self.known = None;
+                    tokio::time::sleep(races.next_delay()).await;
+                }
+                Err(error) => {
+                    // It may have been written in part.
+                    self.known = None;
+                    return Err(error);
+                }
+            }
+        }
+        let source = format!("{namespace} is still not published after {MAX_RACES} attempts").into();
+        Err(Error::Unavailable { store: BUS, source })
+    }
+
+    /// The generation that the bus holds now, equal to the truth; none when the truth had to be raised first.
+    async fn attempt(&mut self, namespace: &Namespace) -> Result<Option<u64>, Error> {
+        let held = self
+            .known()
+            .await?
+            .namespaces
+            .get(namespace)
+            .cloned()
+            .unwrap_or_default();
+        let truth = self.store.published(namespace).await?;
+        let generation = truth.generation;
+        match plan(&held, truth) {
+            Plan::Nothing => Ok(Some(generation)),
+            Plan::Raise { to } => {
+                tracing::warn!(%namespace, generation, to, "the bus is ahead of the truth; going on above it");
+                self.store.raise_generation(namespace, to).await?;
+                Ok(None)
+            }
+            Plan::Publish(publication) => {
+                let writing = self.bus.publish(publication.clone());
+                timeout(BUS_TIMEOUT, writing)
+                    .await
+                    .unwrap_or_else(|_| Err(too_slow()))?;
+                view::apply(self.known().await?, publication);
+                tracing::debug!(%namespace, generation, "configuration published");
+                Ok(Some(generation))
+            }
+        }
+    }
+
+    /// What the bus holds, as far as we know; read when we do not.
+    async fn known(&mut self) -> Result<&mut View, Error> {
+        let view = match self.known.take() {
+            Some(view) => view,
+            None => timeout(BUS_TIMEOUT, self.bus.read())
+                .await
+                .unwrap_or_else(|_| Err(too_slow()))?,
+        };
+        Ok(self.known.insert(view))
+    }
+}
+
+fn too_slow() -> Error {
+    let source = format!("no answer within {} s", BUS_TIMEOUT.as_secs()).into();
+    Error::Unavailable { store: BUS, source }
+}

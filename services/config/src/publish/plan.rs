@@ -1,0 +1,139 @@
+//! What must be written so that the bus equals the truth: a pure function of both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_core::{experiment::Experiment, key::SegmentKey, segment::Segment};
+use assay_proto::bus::{self, encode};
+use assay_storage::{
+    config_bus::{Manifest, NamespaceView, Publication, Value, digest},
+    config_store::{Published, Resource},
+};
+use bytes::Bytes;
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// The bus equals the truth.
+    Nothing,
+    /// The bus has gone further than the truth, which was restored or diverged: generations must not be used twice.
+    Raise {
+        /// The generation to raise the truth to.
+        to: u64,
+    },
+    /// Write this.
+    Publish(Publication),
+}
+
+/// What makes `held` equal to `truth`.
+pub(super) fn plan(held: &NamespaceView, truth: Published) -> Plan {
+    let (namespace, generation) = (truth.namespace, truth.generation);
+    let wanted = wanted(truth.resources);
+    let manifest = Manifest {
+        generation,
+        count: wanted.len() as u64,
+        digest: digest(&wanted),
+    };
+    let above = held
+        .manifest
+        .as_ref()
+        .filter(|there| is_foreign(there, &manifest));
+    if let Some(there) = above {
+        return Plan::Raise {
+            to: there.generation.saturating_add(1),
+        };
+    }
+    let deletes: Vec<_> = held
+        .resources
+        .keys()
+        .filter(|key| !wanted.contains_key(*key))
+        .cloned()
+        .collect();
+    let mut puts = wanted;
+    puts.retain(|key, value| held.resources.get(key) != Some(value));
+    if puts.is_empty() && deletes.is_empty() && held.manifest.as_ref() == Some(&manifest) {
+        return Plan::Nothing;
+    }
+    let from = held.manifest.as_ref().map(|manifest| manifest.generation);
+    Plan::Publish(Publication {
+        namespace,
+        from,
+        puts,
+        deletes,
+        manifest,
+    })
+}
+
+/// Whether `there` says of a generation what the truth does not: it is not reached yet, or has other content.
+fn is_foreign(there: &Manifest, manifest: &Manifest) -> bool {
+    there.generation > manifest.generation || there.generation == manifest.generation && there != manifest
+}
+
+/// What the bus is to hold, by key.
+fn wanted(resources: Vec<Resource>) -> BTreeMap<String, Value> {
+    let pinned = pinned(&resources);
+    let mut wanted = BTreeMap::new();
+    for resource in resources {
+        match resource {
+            Resource::Flag(flag) => put(&mut wanted, flag.meta.generation, bus::Published::Flag(flag)),
+            Resource::Experiment(experiment) => {
+                put(
+                    &mut wanted,
+                    experiment.meta.generation,
+                    bus::Published::Experiment(experiment),
+                );
+            }
+            Resource::Segment(segment) => {
+                for version in versions(&segment, &pinned) {
+                    put(
+                        &mut wanted,
+                        segment.meta.generation,
+                        bus::Published::Segment(version),
+                    );
+                }
+            }
+            // What assignment does not look at is not published.
+            Resource::Metric(_) => {}
+        }
+    }
+    wanted
+}
+
+fn put(wanted: &mut BTreeMap<String, Value>, generation: u64, published: bus::Published) {
+    wanted.insert(
+        published.key(),
+        Value {
+            generation,
+            bytes: Bytes::from(encode(&published)),
+        },
+    );
+}
+
+/// The versions of segments that live experiments have pinned.
+fn pinned(resources: &[Resource]) -> BTreeSet<(SegmentKey, u64)> {
+    let live = resources.iter().filter_map(|resource| match resource {
+        Resource::Experiment(experiment) if experiment.state.is_live() => Some(experiment),
+        _ => None,
+    });
+    let pin = |experiment: &Experiment| Some((experiment.segment.clone()?, experiment.segment_version?));
+    live.filter_map(pin).collect()
+}
+
+/// `segment` in its version and in each that is pinned. While an experiment has one pinned only texts can change (see
+/// [`crate::segment`]), so the rules of all these versions are the same.
+fn versions<'a>(
+    segment: &'a Segment,
+    pinned: &'a BTreeSet<(SegmentKey, u64)>,
+) -> impl Iterator<Item = Segment> + 'a {
+    let all = pinned
+        .range((segment.key.clone(), 0)..=(segment.key.clone(), u64::MAX))
+        .map(|(_, version)| *version);
+    let versions: BTreeSet<_> = all.chain([segment.meta.version]).collect();
+    versions.into_iter().map(|version| {
+        let mut copy = segment.clone();
+        copy.meta.version = version;
+        copy
+    })
+}
+
+#[cfg(test)]
+mod tests;

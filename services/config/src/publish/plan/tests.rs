@@ -1,0 +1,196 @@
+use assay_core::{
+    experiment::{AssignmentSource, Cohort, ExposureMode, Variant},
+    flag::{Flag, Meta, Variation},
+    key::{ExperimentKey, FlagKey, Namespace, UnitKind, VariantKey},
+    lifecycle::{Outcome, State},
+    value::Value as FlagValue,
+    weights::{Coverage, Weights},
+};
+
+use super::*;
+
+fn meta(version: u64, generation: u64) -> Meta {
+    Meta {
+        version,
+        generation,
+        ..Meta::default()
+    }
+}
+
+fn flag(key: &str, generation: u64) -> Resource {
+    let control = VariantKey::new("off").unwrap();
+    Resource::Flag(Flag {
+        namespace: Namespace::default(),
+        key: FlagKey::new(key).unwrap(),
+        name: String::new(),
+        description: String::new(),
+        value_type: FlagValue::Bool(false).value_type(),
+        variations: vec![Variation {
+            key: control,
+            name: String::new(),
+            value: FlagValue::Bool(false),
+        }],
+        default_value: FlagValue::Bool(false),
+        segment_overrides: Vec::new(),
+        unit_overrides: Vec::new(),
+        meta: meta(1, generation),
+    })
+}
+
+fn segment(version: u64) -> Resource {
+    Resource::Segment(Segment {
+        namespace: Namespace::default(),
+        key: SegmentKey::new("ios").unwrap(),
+        name: String::new(),
+        description: String::new(),
+        rules: Vec::new(),
+        meta: meta(version, version),
+    })
+}
+
+/// An experiment in `state` that has pinned version 1 of segment `ios`.
+fn pinning(state: State) -> Resource {
+    let variant = VariantKey::new("off").unwrap();
+    Resource::Experiment(Experiment {
+        namespace: Namespace::default(),
+        key: ExperimentKey::new("a").unwrap(),
+        name: String::new(),
+        description: String::new(),
+        hypothesis: String::new(),
+        owner: String::new(),
+        tags: Vec::new(),
+        flag: FlagKey::new("gate").unwrap(),
+        state,
+        source: AssignmentSource::Assay,
+        unit_kind: UnitKind::default(),
+        variants: vec![Variant {
+            key: variant,
+            name: String::new(),
+            value: FlagValue::Bool(false),
+        }],
+        cohorts: vec![Cohort {
+            number: 1,
+            weights: Weights::even(1),
+            generation: 2,
+        }],
+        coverage: Coverage::FULL,
+        salt: "salt".to_owned(),
+        segment: Some(SegmentKey::new("ios").unwrap()),
+        segment_version: Some(1),
+        metrics: Vec::new(),
+        exposure: ExposureMode::OnAssign,
+        confidence: 0.95,
+        qa_overrides: Vec::new(),
+        start_time: None,
+        end_time: None,
+        completed_at: None,
+        pauses: Vec::new(),
+        reason: String::new(),
+        meta: meta(2, 2),
+    })
+}
+
+fn truth(generation: u64, resources: Vec<Resource>) -> Published {
+    Published {
+        namespace: Namespace::default(),
+        generation,
+        resources,
+    }
+}
+
+fn publication(held: &NamespaceView, truth: Published) -> Publication {
+    match plan(held, truth) {
+        Plan::Publish(publication) => publication,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The bus after `truth` was published on an empty one.
+fn filled(truth: Published) -> NamespaceView {
+    let publication = publication(&NamespaceView::default(), truth);
+    NamespaceView {
+        manifest: Some(publication.manifest),
+        resources: publication.puts,
+    }
+}
+
+#[test]
+fn what_was_published_needs_nothing() {
+    let held = filled(truth(2, vec![flag("a", 1), flag("b", 2)]));
+    assert_eq!(
+        held.manifest
+            .as_ref()
+            .map(|manifest| (manifest.generation, manifest.count)),
+        Some((2, 2))
+    );
+    assert!(matches!(
+        plan(&held, truth(2, vec![flag("a", 1), flag("b", 2)])),
+        Plan::Nothing
+    ));
+}
+
+#[test]
+fn only_the_difference_is_written() {
+    let held = filled(truth(2, vec![flag("a", 1), flag("b", 2)]));
+    let next = publication(&held, truth(3, vec![flag("a", 3)]));
+    assert_eq!(
+        (next.from, next.puts.keys().cloned().collect()),
+        (Some(2), vec!["flag/a".to_owned()])
+    );
+    assert_eq!(
+        (next.deletes, next.manifest.generation),
+        (vec!["flag/b".to_owned()], 3)
+    );
+    // A change that is not published, such as that of a metric, moves the manifest alone.
+    let next = publication(&held, truth(3, vec![flag("a", 1), flag("b", 2)]));
+    assert!(next.puts.is_empty() && next.deletes.is_empty());
+}
+
+#[test]
+fn what_is_newer_than_the_truth_is_overtaken() {
+    let held = filled(truth(5, vec![flag("a", 5)]));
+    assert!(matches!(
+        plan(&held, truth(4, vec![flag("a", 4)])),
+        Plan::Raise { to: 6 }
+    ));
+    assert!(matches!(
+        plan(&held, truth(5, vec![flag("b", 5)])),
+        Plan::Raise { to: 6 }
+    ));
+    assert_eq!(publication(&held, truth(6, vec![flag("b", 5)])).from, Some(5));
+}
+
+#[test]
+fn a_hand_edit_is_undone_within_the_same_generation() {
+    let mut held = filled(truth(2, vec![flag("a", 1)]));
+    held.resources.insert(
+        "flag/a".to_owned(),
+        Value {
+            generation: 9,
+            bytes: Bytes::new(),
+        },
+    );
+    let next = publication(&held, truth(2, vec![flag("a", 1)]));
+    assert_eq!(
+        (next.from, next.manifest.generation, next.puts.len()),
+        (Some(2), 2, 1)
+    );
+}
+
+#[test]
+fn pinned_versions_are_published_while_they_are_needed() {
+    let keys = |state| {
+        filled(truth(3, vec![pinning(state), segment(3)]))
+            .resources
+            .into_keys()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        keys(State::Running),
+        ["experiment/a", "segment/ios@1", "segment/ios@3"]
+    );
+    assert_eq!(
+        keys(State::Completed(Outcome::NoWinner)),
+        ["experiment/a", "segment/ios@3"]
+    );
+}

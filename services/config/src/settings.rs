@@ -1,0 +1,49 @@
+//! What an operator may choose for this service.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde::Deserialize;
+
+/// Settings of the service, section `[config]` of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Address to listen on; loopback unless told otherwise.
+    pub listen: SocketAddr,
+    /// How often the whole bus is compared with the truth, in seconds, at least 1. Changes made here are published at
+    /// once; this finds what others have changed or lost.
+    pub reconcile_interval_seconds: u64,
+    /// Whether to answer gRPC reflection.
+    pub reflection: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7071)),
+            reconcile_interval_seconds: 10,
+            reflection: true,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn reconcile_interval(&self) -> Duration {
+        Duration::from_secs(self.reconcile_interval_seconds.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_section_means_the_defaults_and_unknown_keys_are_refused() {
+        assert_eq!(
+            serde_json::from_str::<Settings>("{}").unwrap(),
+            Settings::default()
+        );
+        let error = serde_json::from_str::<Settings>(r#"{"listne": "x"}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `listne`"), "{error}");
+    }
+}

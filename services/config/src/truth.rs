@@ -1,0 +1,260 @@
+//! The configuration as use cases see it: typed reads, and changes that are audited and wake the publisher.
+
+use std::sync::Arc;
+
+use assay_core::{
+    experiment::Experiment,
+    flag::{Flag, Meta},
+    key::Namespace,
+    metric::Metric,
+    segment::Segment,
+    time::Timestamp,
+};
+use assay_platform::clock::SharedClock;
+use assay_storage::config_store::{
+    Audit, Change, Committed, ConfigStore, Expect, Filter, Kind, Page, Resource, Write,
+};
+
+use crate::{error::Error, publish::Wake};
+
+/// Who calls, and where: what a use case is told besides its own arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) namespace: Namespace,
+    pub(crate) actor: String,
+    pub(crate) traceparent: String,
+}
+
+/// What is done to what, and why: the audit row but for the caller.
+#[derive(Debug)]
+pub(crate) struct Deed {
+    pub(crate) action: String,
+    pub(crate) subject: String,
+    pub(crate) reason: String,
+}
+
+impl Deed {
+    /// `verb` such as `start`, done to the resource of type `R` with `key`.
+    pub(crate) fn new<R: Stored>(verb: &str, key: &str, reason: &str) -> Self {
+        Self {
+            action: format!("{}.{verb}", R::NAME),
+            subject: name::<R>(key),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// A kind of resource.
+pub(crate) trait Stored: Clone + PartialEq + Send + Sync + Sized + 'static {
+    const KIND: Kind;
+    /// What the audit trail and messages call it.
+    const NAME: &'static str;
+
+    fn key(&self) -> &str;
+    fn meta(&self) -> &Meta;
+    fn into_resource(self) -> Resource;
+    fn from_resource(resource: Resource) -> Option<Self>;
+}
+
+macro_rules! stored {
+    ($type:ident, $name:literal) => {
+        impl Stored for $type {
+            const KIND: Kind = Kind::$type;
+            const NAME: &'static str = $name;
+
+            fn key(&self) -> &str {
+                self.key.as_str()
+            }
+
+            fn meta(&self) -> &Meta {
+                &self.meta
+            }
+
+            fn into_resource(self) -> Resource {
+                Resource::$type(self)
+            }
+
+            fn from_resource(resource: Resource) -> Option<Self> {
+                match resource {
+                    Resource::$type(found) => Some(found),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+stored!(Flag, "flag");
+stored!(Segment, "segment");
+stored!(Metric, "metric");
+stored!(Experiment, "experiment");
+
+/// `flag/gate`: how messages and the audit trail name a resource.
+pub(crate) fn name<R: Stored>(key: &str) -> String {
+    format!("{}/{key}", R::NAME)
+}
+
+/// The writes of one change, each resource at most once. What is written needs no check, so put first.
+#[derive(Debug, Default)]
+pub(crate) struct Writes(Vec<Write>);
+
+impl Writes {
+    pub(crate) fn create<R: Stored>(mut self, new: R) -> Self {
+        self.0.push(Write::Put {
+            resource: new.into_resource(),
+            expect: Expect::Absent,
+        });
+        self
+    }
+
+    /// Replaces the stored resource, which has the version of `current`.
+    pub(crate) fn replace<R: Stored>(mut self, current: &R, updated: R) -> Self {
+        let expect = Expect::Version(current.meta().version);
+        self.0.push(Write::Put {
+            resource: updated.into_resource(),
+            expect,
+        });
+        self
+    }
+
+    pub(crate) fn delete<R: Stored>(mut self, current: &R) -> Self {
+        let (key, version) = (current.key().to_owned(), current.meta().version);
+        self.0.push(Write::Delete {
+            kind: R::KIND,
+            key,
+            version,
+        });
+        self
+    }
+
+    /// The change fails if any of `read` has been written meanwhile.
+    pub(crate) fn check<'a, R: Stored>(mut self, read: impl IntoIterator<Item = &'a R>) -> Self {
+        for resource in read {
+            let (kind, key) = (R::KIND, resource.key());
+            if !self.0.iter().any(|write| is_of(write, kind, key)) {
+                let (key, version) = (key.to_owned(), resource.meta().version);
+                self.0.push(Write::Check { kind, key, version });
+            }
+        }
+        self
+    }
+}
+
+fn is_of(write: &Write, kind: Kind, key: &str) -> bool {
+    match write {
+        Write::Put { resource, .. } => resource.kind() == kind && resource.key() == key,
+        Write::Delete { kind: of, key: k, .. } | Write::Check { kind: of, key: k, .. } => {
+            *of == kind && k == key
+        }
+    }
+}
+
+/// The truth, and who is to be told when it changes.
+#[derive(Clone)]
+pub(crate) struct Truth {
+    store: Arc<dyn ConfigStore>,
+    clock: SharedClock,
+    wake: Arc<Wake>,
+}
+
+impl Truth {
+    pub(crate) fn new(store: Arc<dyn ConfigStore>, clock: SharedClock, wake: Arc<Wake>) -> Self {
+        Self { store, clock, wake }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.clock.now_micros())
+    }
+
+    /// The resource, if it exists.
+    pub(crate) async fn find<R: Stored>(&self, namespace: &Namespace, key: &str) -> Result<Option<R>, Error> {
+        let found = self.store.get(namespace, R::KIND, key).await?;
+        Ok(found.and_then(R::from_resource))
+    }
+
+    /// The resource; `NotFound` when there is none.
+    pub(crate) async fn get<R: Stored>(&self, namespace: &Namespace, key: &str) -> Result<R, Error> {
+        self.find(namespace, key)
+            .await?
+            .ok_or_else(|| Error::NotFound { what: name::<R>(key) })
+    }
+
+    /// The resource in the version that the caller has seen, which is what its decision is based on.
+    pub(crate) async fn get_at<R: Stored>(
+        &self,
+        namespace: &Namespace,
+        key: &str,
+        version: u64,
+    ) -> Result<R, Error> {
+        let found: R = self.get(namespace, key).await?;
+        match found.meta().version {
+            stored if stored == version => Ok(found),
+            stored => Err(Error::VersionMismatch {
+                what: name::<R>(key),
+                expected: version,
+                found: stored,
+            }),
+        }
+    }
+
+    /// One page of resources in order of key, and the key after which the next one begins.
+    pub(crate) async fn page<R: Stored>(
+        &self,
+        namespace: &Namespace,
+        filter: &Filter,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<(Vec<R>, Option<String>), Error> {
+        let Page { resources, next } = self.store.list(namespace, R::KIND, filter, after, limit).await?;
+        Ok((resources.into_iter().filter_map(R::from_resource).collect(), next))
+    }
+
+    /// All resources that `filter` lets through.
+    pub(crate) async fn all<R: Stored>(
+        &self,
+        namespace: &Namespace,
+        filter: &Filter,
+    ) -> Result<Vec<R>, Error> {
+        const PAGE: u64 = 1_000;
+        let (mut all, mut next) = self.page(namespace, filter, None, PAGE).await?;
+        while let Some(after) = next {
+            let (more, then) = self.page(namespace, filter, Some(&after), PAGE).await?;
+            all.extend(more);
+            next = then;
+        }
+        Ok(all)
+    }
+
+    /// The generation that the next change of `namespace` will get unless another change comes first.
+    pub(crate) async fn next_generation(&self, namespace: &Namespace) -> Result<u64, Error> {
+        let namespaces = self.store.namespaces().await?;
+        let found = namespaces.iter().find(|(of, _)| of == namespace);
+        Ok(found.map_or(0, |(_, generation)| *generation).saturating_add(1))
+    }
+
+    /// Makes a change: all of `writes` or nothing, with its audit row and its outbox row.
+    pub(crate) async fn commit(&self, call: &Call, deed: Deed, writes: Writes) -> Result<Committed, Error> {
+        let audit = Audit {
+            actor: call.actor.clone(),
+            action: deed.action,
+            subject: deed.subject,
+            reason: deed.reason,
+            traceparent: call.traceparent.clone(),
+        };
+        let change = Change {
+            namespace: call.namespace.clone(),
+            writes: writes.0,
+            audit,
+            now: self.now(),
+        };
+        let committed = self.store.commit(change).await?;
+        self.wake.changed(&call.traceparent);
+        Ok(committed)
+    }
+}
+
+/// The stored form of what a change has put of type `R` (the last one, if there are several).
+pub(crate) fn stored_as<R: Stored>(committed: Committed) -> R {
+    let last = committed.resources.into_iter().rev().find_map(R::from_resource);
+    last.expect("a store returns each resource that a change has put")
+}
