@@ -1,0 +1,175 @@
+//! The wire: decode → call → encode, no rules.
+
+use assay_core::key::{MAX_KEY_BYTES, Namespace};
+use assay_platform::Failure;
+use assay_proto::{
+    assignment::v1::{self as pb, assignment_service_server::AssignmentService},
+    common::v1 as common,
+    convert::{assignment, attributes, namespace_from, optional_unit_from},
+    field::{FieldError, FieldErrors},
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Assignments,
+    assign::{Question, Subject, answer},
+    error::Refusal,
+};
+
+/// Most keys of one request.
+const MAX_KEYS: usize = 1_000;
+/// Most units of one request.
+const MAX_ITEMS: usize = 1_000;
+/// Most answers of one request.
+const MAX_ANSWERS: usize = 10_000;
+
+/// The service on the wire.
+pub(crate) struct Grpc(pub(crate) Assignments);
+
+#[tonic::async_trait]
+impl AssignmentService for Grpc {
+    async fn assign(
+        &self,
+        request: Request<pb::AssignRequest>,
+    ) -> Result<Response<pb::AssignResponse>, Status> {
+        let (question, subject) = asked(request.into_inner())
+            .map_err(Refusal::from)
+            .map_err(Failure::from)?;
+        let answers = answer(&self.0, &question, [&subject], assignment)
+            .await
+            .map_err(Failure::from)?;
+        Ok(Response::new(pb::AssignResponse {
+            assignments: answers.into_iter().next().unwrap_or_default(),
+        }))
+    }
+
+    async fn assign_batch(
+        &self,
+        request: Request<pb::AssignBatchRequest>,
+    ) -> Result<Response<pb::AssignBatchResponse>, Status> {
+        let (question, subjects) = asked_batch(request.into_inner())
+            .map_err(Refusal::from)
+            .map_err(Failure::from)?;
+        let good = subjects.iter().filter_map(|subject| subject.as_ref().ok());
+        let answers = answer(&self.0, &question, good, assignment)
+            .await
+            .map_err(Failure::from)?;
+        let mut answers = answers.into_iter();
+        let results = subjects.into_iter().map(|subject| match subject {
+            Ok(_) => pb::AssignBatchResult {
+                assignments: answers.next().unwrap_or_default(),
+                ..Default::default()
+            },
+            Err(errors) => refused(errors),
+        });
+        Ok(Response::new(pb::AssignBatchResponse {
+            results: results.collect(),
+        }))
+    }
+}
+
+fn asked(request: pb::AssignRequest) -> Result<(Question, Subject), FieldErrors> {
+    let mut errors = FieldErrors::default();
+    let question = errors.keep(question(request.namespace, request.flag_keys, request.exposure));
+    let subject = errors.keep(subject(request.unit, request.attributes));
+    errors.finish(question.zip(subject))
+}
+
+type Subjects = Vec<Result<Subject, FieldErrors>>;
+
+fn asked_batch(request: pb::AssignBatchRequest) -> Result<(Question, Subjects), FieldErrors> {
+    let (items, keys) = (request.items.len(), request.flag_keys.len());
+    let mut errors = FieldErrors::default();
+    let question = errors.keep(question(request.namespace, request.flag_keys, request.exposure));
+    if items == 0 || items > MAX_ITEMS {
+        errors.push(
+            "items",
+            "COUNT",
+            format!("has {items} units; give 1 to {MAX_ITEMS}"),
+        );
+    } else if items.saturating_mul(keys) > MAX_ANSWERS {
+        let message =
+            format!("has {items} units for {keys} flags; ask for at most {MAX_ANSWERS} answers in all");
+        errors.push("items", "TOO_MANY_ANSWERS", message);
+    }
+    let question = errors.finish(question)?;
+    Ok((
+        question,
+        request
+            .items
+            .into_iter()
+            .map(|item| subject(item.unit, item.attributes))
+            .collect(),
+    ))
+}
+
+fn question(namespace: String, keys: Vec<String>, exposure: i32) -> Result<Question, FieldErrors> {
+    let mut errors = FieldErrors::default();
+    let namespace = errors.keep(namespace_from(namespace, "namespace"));
+    errors.keep(check_keys(&keys));
+    let records = errors.keep(records(exposure, keys.len()));
+    let made = |namespace: Namespace, records| Question {
+        namespace,
+        keys,
+        records,
+    };
+    let question = namespace
+        .zip(records)
+        .map(|(namespace, records)| made(namespace, records));
+    errors.finish(question)
+}
+
+/// A key of other characters is merely unknown.
+fn check_keys(keys: &[String]) -> Result<(), FieldErrors> {
+    if keys.is_empty() || keys.len() > MAX_KEYS {
+        let message = format!("has {} keys; give 1 to {MAX_KEYS}", keys.len());
+        return Err(FieldError::new("flag_keys", "COUNT", message).into());
+    }
+    let mut errors = FieldErrors::default();
+    for (i, key) in keys.iter().enumerate() {
+        if key.is_empty() {
+            errors.push(
+                format!("flag_keys[{i}]"),
+                "KEY_REQUIRED",
+                "is empty; give the key of a flag or of an experiment",
+            );
+        } else if key.len() > MAX_KEY_BYTES {
+            let message = format!("has {} bytes; at most {MAX_KEY_BYTES} are allowed", key.len());
+            errors.push(format!("flag_keys[{i}]"), "KEY_TOO_LONG", message);
+        }
+    }
+    errors.finish(Some(()))
+}
+
+fn records(exposure: i32, keys: usize) -> Result<bool, FieldError> {
+    match pb::Exposure::try_from(exposure) {
+        Ok(pb::Exposure::Unspecified) => Ok(keys == 1),
+        Ok(pb::Exposure::Record) => Ok(true),
+        Ok(pb::Exposure::Peek) => Ok(false),
+        Err(_) => {
+            let message = format!("is {exposure}, which this version does not know; give RECORD or PEEK");
+            Err(FieldError::new("exposure", "UNKNOWN_VALUE", message))
+        }
+    }
+}
+
+fn subject(unit: Option<common::Unit>, given: Option<prost_types::Struct>) -> Result<Subject, FieldErrors> {
+    let mut errors = FieldErrors::default();
+    let unit = errors.keep(optional_unit_from(unit, "unit"));
+    let attributes = errors.keep(attributes(given, "attributes"));
+    let subject = unit
+        .zip(attributes)
+        .map(|(unit, attributes)| Subject { unit, attributes });
+    errors.finish(subject)
+}
+
+/// The first of what is wrong: an item has room for one.
+fn refused(errors: FieldErrors) -> pb::AssignBatchResult {
+    let first = errors.0.into_iter().next();
+    let first = first.unwrap_or_else(|| FieldError::new("", "INVALID", "is not an item"));
+    pb::AssignBatchResult {
+        assignments: Vec::new(),
+        error_field: first.field,
+        error_message: first.message,
+    }
+}

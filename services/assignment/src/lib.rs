@@ -1,0 +1,123 @@
+#![doc = include_str!("../README.md")]
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use assay_platform::{Health, Server, SharedClock, Shutdown};
+use assay_proto::assignment::v1::assignment_service_server::{AssignmentServiceServer, SERVICE_NAME};
+use assay_storage::{config_bus::ConfigBus, event_log::EventLog};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tonic::service::Routes;
+
+mod assign;
+mod error;
+mod follow;
+mod grpc;
+mod pipeline;
+mod record;
+mod serving;
+mod settings;
+mod ship;
+mod snapshot_file;
+mod view;
+
+pub use error::Error;
+pub use settings::{ExposureSettings, Settings};
+
+/// Largest request, in bytes.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest wait for the last snapshot file at the end.
+const LAST_SNAPSHOT: Duration = Duration::from_secs(1);
+
+/// The stores that assignment talks to, and a directory of its own.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where configuration comes from.
+    pub bus: Arc<dyn ConfigBus>,
+    /// Where exposures go.
+    pub log: Arc<dyn EventLog>,
+    /// Where the snapshot file and the spool are. No other process may use it.
+    pub data_dir: PathBuf,
+}
+
+/// What the use case needs.
+struct Assignments {
+    serving: Arc<serving::Serving>,
+    recorder: Arc<record::Recorder>,
+    clock: SharedClock,
+}
+
+/// Serves assignment on `listener` until `shutdown`, then ships what is left within the drain deadline. When the future is dropped
+/// everything it has begun ends; what was spooled is shipped by the next start.
+///
+/// # Errors
+/// [`Error`] when the spool cannot be opened, the listener fails, or requests outlast the deadline of the shutdown.
+pub async fn serve(
+    listener: TcpListener,
+    ports: Ports,
+    settings: Settings,
+    clock: SharedClock,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let epoch = u64::try_from(clock.now_micros()).unwrap_or_default();
+    let pipeline = pipeline::start(&ports, &settings.exposures, epoch).await?;
+    let serving = Arc::new(serving::Serving::new());
+    let health = Health::new([SERVICE_NAME]);
+    // Dropped, it ends its tasks.
+    let mut tasks = JoinSet::new();
+    let stop_keeping = Shutdown::new();
+    let following = follow(
+        &ports,
+        &settings,
+        &serving,
+        &health,
+        &mut tasks,
+        stop_keeping.clone(),
+    );
+
+    let assignments = Assignments {
+        serving,
+        recorder: pipeline.recorder(),
+        clock,
+    };
+    let service =
+        AssignmentServiceServer::new(grpc::Grpc(assignments)).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let mut server = Server::new("assay-assignment", listener, health).routes(Routes::new(service));
+    if settings.reflection {
+        server = server.reflection([assay_proto::DESCRIPTORS]);
+    }
+    let served = server.serve(shutdown).await;
+
+    following.abort();
+    stop_keeping.trigger();
+    pipeline.drain(settings.exposures.drain_deadline).await;
+    let last_snapshot = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_SNAPSHOT, last_snapshot).await.is_err() {
+        tracing::warn!("the last snapshot file is not written; a restart may serve an older one");
+    }
+    Ok(served?)
+}
+
+/// Begins to follow the bus and to keep the snapshot file; the answer ends the following.
+fn follow(
+    ports: &Ports,
+    settings: &Settings,
+    serving: &Arc<serving::Serving>,
+    health: &Health,
+    tasks: &mut JoinSet<()>,
+    stop_keeping: Shutdown,
+) -> tokio::task::AbortHandle {
+    let (saved, told) = watch::channel(None);
+    let snapshot_file = snapshot_file::path(&ports.data_dir);
+    let follower = follow::Follower {
+        bus: ports.bus.clone(),
+        serving: serving.clone(),
+        health: health.clone(),
+        snapshot_file: snapshot_file.clone(),
+        bus_wait: settings.bus_wait,
+        compare_interval: settings.compare_interval,
+        saved,
+    };
+    tasks.spawn(async move { snapshot_file::keep(snapshot_file, told, &stop_keeping).await });
+    tasks.spawn(follower.run())
+}

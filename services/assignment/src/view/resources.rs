@@ -1,0 +1,212 @@
+//! The resources of a believed generation, and what is served of it when some of them are broken.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_core::{
+    key::{Namespace, SegmentKey},
+    snapshot::{Configuration, Rejected, Snapshot},
+};
+use assay_proto::bus::{self, Published};
+use assay_storage::config_bus::Value;
+use bytes::Bytes;
+
+/// The resources that are served, decoded: each in its believed version, or in its last good one.
+#[derive(Debug, Default)]
+pub(super) struct Resources {
+    /// By key on the bus.
+    served: BTreeMap<String, Published>,
+    /// Keys of those that are not the believed version.
+    last_good: BTreeSet<String>,
+}
+
+impl Resources {
+    /// With the last good versions of an earlier life; what cannot be decoded is passed over.
+    pub(super) fn restore(last_good: BTreeMap<String, Bytes>) -> Self {
+        let decoded = last_good
+            .into_iter()
+            .filter_map(|(key, bytes)| Some((key, bus::decode(&bytes).ok()?)));
+        Self {
+            served: decoded.collect(),
+            last_good: BTreeSet::new(),
+        }
+    }
+
+    /// The last good versions that are served instead of broken ones.
+    pub(super) fn last_good(&self) -> BTreeMap<String, Bytes> {
+        let kept = self
+            .last_good
+            .iter()
+            .filter_map(|key| Some((key.clone(), bus::encode(self.served.get(key)?).into())));
+        kept.collect()
+    }
+
+    /// Compiles `believed`. A resource that cannot be decoded or compiled stays as it was served before, with the segments that it
+    /// needs; all others are unaffected.
+    pub(super) fn compile(
+        &mut self,
+        namespace: &Namespace,
+        generation: u64,
+        believed: &BTreeMap<String, Value>,
+    ) -> (Snapshot, Vec<Rejected>) {
+        let (mut current, mut rejected) = decode(namespace, believed);
+        let mut kept: BTreeMap<String, Published> = BTreeMap::new();
+        for broken in &rejected {
+            kept.extend(self.before(&broken.resource));
+        }
+        loop {
+            current.extend(
+                kept.iter()
+                    .map(|(key, published)| (key.clone(), published.clone())),
+            );
+            self.add_needed_segments(&mut current, &mut kept);
+            let (snapshot, refused) = Snapshot::compile(&configuration(namespace, generation, &current));
+            let more = self.replacements(&refused, &kept);
+            rejected.extend(
+                refused
+                    .into_iter()
+                    .filter(|r| !rejected.iter().any(|known| known.resource == r.resource))
+                    .collect::<Vec<_>>(),
+            );
+            if more.is_empty() {
+                self.served = current;
+                self.last_good = kept.into_keys().collect();
+                return (snapshot, rejected);
+            }
+            kept.extend(more);
+        }
+    }
+
+    /// The versions to serve instead of those `refused`: of segments first, then of flags, then of experiments, for what is refused
+    /// may only be so because of what it refers to.
+    fn replacements(
+        &self,
+        refused: &[Rejected],
+        kept: &BTreeMap<String, Published>,
+    ) -> BTreeMap<String, Published> {
+        for kind in ["segment ", "flag ", "experiment "] {
+            let of_kind = refused
+                .iter()
+                .filter(|rejected| rejected.resource.starts_with(kind));
+            let before = of_kind.flat_map(|rejected| self.before(&rejected.resource));
+            let new: BTreeMap<_, _> = before.filter(|(key, _)| !kept.contains_key(key)).collect();
+            if !new.is_empty() {
+                return new;
+            }
+        }
+        BTreeMap::new()
+    }
+
+    /// The versions in which `resource`, such as `flag gate`, was served before. A segment may have several.
+    fn before(&self, resource: &str) -> BTreeMap<String, Published> {
+        let same = |published: &Published| name(published) == resource;
+        let before = self.served.iter().filter(|(_, published)| same(published));
+        before
+            .map(|(key, published)| (key.clone(), published.clone()))
+            .collect()
+    }
+
+    /// Adds the segments that were served before and that a kept resource refers to.
+    fn add_needed_segments(
+        &self,
+        current: &mut BTreeMap<String, Published>,
+        kept: &mut BTreeMap<String, Published>,
+    ) {
+        let needed: BTreeSet<SegmentKey> = kept.values().flat_map(segments_of).cloned().collect();
+        for (key, published) in &self.served {
+            let Published::Segment(segment) = published else {
+                continue;
+            };
+            if needed.contains(&segment.key) && !current.contains_key(key) {
+                current.insert(key.clone(), published.clone());
+                kept.insert(key.clone(), published.clone());
+            }
+        }
+    }
+}
+
+/// What of `believed` can be decoded, and what cannot.
+fn decode(
+    namespace: &Namespace,
+    believed: &BTreeMap<String, Value>,
+) -> (BTreeMap<String, Published>, Vec<Rejected>) {
+    let (mut decoded, mut rejected) = (BTreeMap::new(), Vec::new());
+    for (key, value) in believed {
+        match decode_one(namespace, key, value) {
+            Ok(published) => {
+                decoded.insert(key.clone(), published);
+            }
+            Err(reason) => rejected.push(Rejected {
+                resource: name_of_key(key),
+                reason,
+            }),
+        }
+    }
+    (decoded, rejected)
+}
+
+fn decode_one(namespace: &Namespace, key: &str, value: &Value) -> Result<Published, String> {
+    let published = bus::decode(&value.bytes).map_err(|errors| errors.to_string())?;
+    if published.key() != key {
+        return Err(format!(
+            "its key on the bus is `{key}`, and it says that it is `{}`",
+            published.key()
+        ));
+    }
+    let home = match &published {
+        Published::Flag(flag) => &flag.namespace,
+        Published::Segment(segment) => &segment.namespace,
+        Published::Experiment(experiment) => &experiment.namespace,
+    };
+    if home != namespace {
+        return Err(format!("it says that it belongs to the namespace `{home}`"));
+    }
+    Ok(published)
+}
+
+fn configuration(
+    namespace: &Namespace,
+    generation: u64,
+    resources: &BTreeMap<String, Published>,
+) -> Configuration {
+    let mut configuration = Configuration {
+        namespace: namespace.clone(),
+        generation,
+        ..Configuration::default()
+    };
+    for published in resources.values() {
+        match published {
+            Published::Flag(flag) => configuration.flags.push(flag.clone()),
+            Published::Segment(segment) => configuration.segments.push(segment.clone()),
+            Published::Experiment(experiment) => configuration.experiments.push(experiment.clone()),
+        }
+    }
+    configuration
+}
+
+fn segments_of(published: &Published) -> Vec<&SegmentKey> {
+    match published {
+        Published::Flag(flag) => flag.segment_overrides.iter().map(|o| &o.segment).collect(),
+        Published::Segment(_) => Vec::new(),
+        Published::Experiment(experiment) => experiment.segment.iter().collect(),
+    }
+}
+
+/// The name under which [`Rejected`] speaks of it.
+fn name(published: &Published) -> String {
+    match published {
+        Published::Flag(flag) => format!("flag {}", flag.key),
+        Published::Segment(segment) => format!("segment {}", segment.key),
+        Published::Experiment(experiment) => format!("experiment {}", experiment.key),
+    }
+}
+
+/// The same of a key on the bus: `segment/new-players@3` is `segment new-players`.
+fn name_of_key(key: &str) -> String {
+    let (kind, rest) = key.split_once('/').unwrap_or(("resource", key));
+    let name = if kind == "segment" {
+        rest.rsplit_once('@').map_or(rest, |(name, _)| name)
+    } else {
+        rest
+    };
+    format!("{kind} {name}")
+}
