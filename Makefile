@@ -21,7 +21,7 @@ test: ## Run every test; installs etcd, Redis and PostgreSQL if they are missing
 	cargo test --workspace --locked --no-fail-fast
 
 test-fast: ## Run the tests that need no servers
-	cargo test --workspace --exclude assay-tests --locked --no-fail-fast
+	cargo test --workspace --exclude assay-tests --features assay-storage/laws --locked --no-fail-fast
 
 build: ## Build everything, for development
 	cargo build --workspace --locked

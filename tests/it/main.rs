@@ -1,4 +1,6 @@
 //! Scenarios, one file each, against real servers and the real binary.
 
 mod edges;
+mod embedded;
 mod launcher;
+mod laws;

@@ -7,11 +7,13 @@
 //! Read [`servers`] first (etcd, Redis, PostgreSQL), then [`process`], [`proxy`] and [`eventually`](mod@eventually).
 //! The private `os` holds the few calls that need `unsafe`.
 
+pub mod cluster;
 pub mod eventually;
 mod os;
 pub mod port;
 pub mod process;
 pub mod proxy;
 pub mod servers;
+pub mod story;
 
 pub use eventually::eventually;

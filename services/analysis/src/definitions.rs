@@ -104,7 +104,7 @@ impl Definitions {
     /// One experiment as it is now, drafts included.
     ///
     /// # Errors
-    /// The config service's own status, NOT_FOUND among them.
+    /// The config service's own status, `NOT_FOUND` among them.
     pub(crate) async fn one(
         &self,
         namespace: &Namespace,

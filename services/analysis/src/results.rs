@@ -90,7 +90,7 @@ pub(crate) const SRM_SUSPECTED: f64 = 0.0005;
 /// The result of an experiment as of now.
 ///
 /// # Errors
-/// [`Error::Definitions`] (NOT_FOUND among them), [`Error::Draft`], [`Error::Store`].
+/// [`Error::Definitions`] (`NOT_FOUND` among them), [`Error::Draft`], [`Error::Store`].
 pub(crate) async fn get_results(
     analysis: &Analysis,
     namespace: &Namespace,
@@ -247,10 +247,10 @@ fn metric_result(
 ) -> MetricResult {
     let measure = Measure::Metric(metric.key.clone());
     let excluded = Measure::Excluded(metric.key.clone());
-    let scale = if in_micros(&metric.kind) {
-        Scale::MICRO
-    } else {
+    let scale = if metric.kind.is_binary() {
         Scale::ONE
+    } else {
+        Scale::MICRO
     };
     let sums: Vec<Option<Moments>> = experiment
         .variants

@@ -1,0 +1,216 @@
+//! `Assign` through gRPC, exposures and spool on, beside a tonic echo that decodes the same message and returns a prepared reply.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use assay_platform::{Shutdown, SystemClock};
+use assay_proto::{
+    assignment::v1::{
+        AssignBatchRequest, AssignBatchResponse, AssignRequest, AssignResponse,
+        assignment_service_client::AssignmentServiceClient,
+        assignment_service_server::{AssignmentService, AssignmentServiceServer},
+    },
+    bus::{self, Published},
+    common::v1::Unit,
+    convert::attributes_to_struct,
+};
+use assay_storage::{
+    config_bus::{ConfigBus as _, EmbeddedConfigBus, Manifest, Publication, Value, digest},
+    event_log::EmbeddedLog,
+};
+use tonic::{Request, Response, Status, transport::Channel};
+
+use crate::{evaluation, median, per_second, report};
+
+const CONNECTIONS: usize = 16;
+const STREAMS: usize = 32;
+const CALLS: usize = 60_000;
+const ROUNDS: usize = 5;
+const EXPERIMENTS: usize = 10;
+
+/// Answers every call with the same reply.
+struct Echo(AssignResponse);
+
+#[tonic::async_trait]
+impl AssignmentService for Echo {
+    async fn assign(&self, request: Request<AssignRequest>) -> Result<Response<AssignResponse>, Status> {
+        std::hint::black_box(request.into_inner());
+        Ok(Response::new(self.0.clone()))
+    }
+
+    async fn assign_batch(
+        &self,
+        _: Request<AssignBatchRequest>,
+    ) -> Result<Response<AssignBatchResponse>, Status> {
+        Err(Status::unimplemented("the echo has one call"))
+    }
+}
+
+/// Runs `serve` on a thread and a single-threaded runtime of its own.
+fn server<F: Future<Output = ()>>(
+    serve: impl FnOnce(std::net::TcpListener) -> F + Send + 'static,
+) -> Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::spawn(move || runtime.block_on(serve(listener)));
+    Ok(address)
+}
+
+fn echo(reply: AssignResponse) -> Result<SocketAddr> {
+    server(async |listener| {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a bound listener");
+        let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+        let server =
+            tonic::transport::Server::builder().add_service(AssignmentServiceServer::new(Echo(reply)));
+        server
+            .serve_with_incoming(incoming)
+            .await
+            .expect("the echo serves until the process ends");
+    })
+}
+
+fn assay(shutdown: Shutdown, data_dir: std::path::PathBuf) -> Result<SocketAddr> {
+    server(async move |listener| {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a bound listener");
+        let bus = Arc::new(EmbeddedConfigBus::default());
+        publish(&bus).await.expect("an empty bus takes a publication");
+        let log = Arc::new(
+            EmbeddedLog::connect("sqlite::memory:", 16)
+                .await
+                .expect("a log in memory"),
+        );
+        let ports = assay_assignment::Ports { bus, log, data_dir };
+        let settings = assay_assignment::Settings::default();
+        let served = assay_assignment::serve(listener, ports, settings, SystemClock::shared(), shutdown);
+        served.await.expect("assignment ends in order");
+    })
+}
+
+async fn publish(bus: &EmbeddedConfigBus) -> Result<()> {
+    let configuration = evaluation::configuration(EXPERIMENTS)?;
+    let flags = configuration.flags.into_iter().map(Published::Flag);
+    let segments = configuration.segments.into_iter().map(Published::Segment);
+    let experiments = configuration.experiments.into_iter().map(Published::Experiment);
+    let puts: std::collections::BTreeMap<_, _> = flags
+        .chain(segments)
+        .chain(experiments)
+        .map(|p| {
+            (
+                p.key(),
+                Value {
+                    generation: 1,
+                    bytes: bus::encode(&p).into(),
+                },
+            )
+        })
+        .collect();
+    let manifest = Manifest {
+        generation: 1,
+        count: puts.len() as u64,
+        digest: digest(&puts),
+    };
+    let namespace = configuration.namespace;
+    bus.publish(Publication {
+        namespace,
+        from: None,
+        puts,
+        deletes: vec![],
+        manifest,
+    })
+    .await?;
+    Ok(())
+}
+
+fn request(i: usize) -> AssignRequest {
+    AssignRequest {
+        unit: Some(Unit {
+            kind: String::new(),
+            id: format!("3f2a9c1e-7b54-4f0d-9a61-{i:012}"),
+        }),
+        attributes: Some(attributes_to_struct(&evaluation::attributes())),
+        flag_keys: vec!["flag-3".into()],
+        ..AssignRequest::default()
+    }
+}
+
+async fn channels(address: SocketAddr) -> Result<Vec<Channel>> {
+    let endpoint = Channel::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
+    let mut channels = Vec::new();
+    for _ in 0..CONNECTIONS {
+        channels.push(endpoint.connect().await?);
+    }
+    Ok(channels)
+}
+
+/// Calls a second over all connections.
+async fn round(channels: &[Channel], first_unit: usize) -> Result<f64> {
+    let start = Instant::now();
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..CONNECTIONS * STREAMS {
+        let mut client = AssignmentServiceClient::new(channels[caller % CONNECTIONS].clone());
+        callers.spawn(async move {
+            for i in 0..CALLS / (CONNECTIONS * STREAMS) {
+                client
+                    .assign(request(first_unit + caller + i * CONNECTIONS * STREAMS))
+                    .await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = callers.join_next().await {
+        done??;
+    }
+    Ok(per_second(CALLS, start.elapsed()))
+}
+
+pub(crate) fn run() -> Result<()> {
+    let data_dir = tempfile::tempdir()?;
+    let shutdown = Shutdown::new();
+    let assay = assay(shutdown.clone(), data_dir.path().to_owned())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let measured = runtime.block_on(async {
+        let ours = channels(assay).await?;
+        let first = assay_tests::eventually(Duration::from_secs(10), async || {
+            AssignmentServiceClient::new(ours[0].clone())
+                .assign(request(0))
+                .await
+        });
+        let reply = first.await?.into_inner();
+        let answer = reply.assignments.first().context("no assignment in the answer")?;
+        anyhow::ensure!(
+            !answer.variant_key.is_empty(),
+            "the bench measures an answer that exposes: {answer:?}"
+        );
+        let echo = channels(echo(reply)?).await?;
+        let (mut limit, mut assign) = (Vec::new(), Vec::new());
+        for i in 0..ROUNDS + 1 {
+            let (of_echo, of_assign) = (round(&echo, i * CALLS).await?, round(&ours, i * CALLS).await?);
+            if i > 0 {
+                limit.push(of_echo);
+                assign.push(of_assign);
+            }
+        }
+        anyhow::Ok((median(limit), median(assign)))
+    });
+    shutdown.trigger();
+    let (limit, assign) = measured?;
+    report(&format!(
+        "assign: limit: tonic echo of the same messages: {limit:>9.0} calls/s"
+    ));
+    report(&format!(
+        "assign: {EXPERIMENTS} experiments, exposures and spool on: {assign:>9.0} calls/s, ratio {:.2}",
+        assign / limit
+    ));
+    Ok(())
+}
