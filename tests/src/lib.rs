@@ -12,6 +12,7 @@ pub mod eventually;
 mod os;
 pub mod port;
 pub mod process;
+pub mod processes;
 pub mod proxy;
 pub mod servers;
 pub mod story;

@@ -1,0 +1,165 @@
+//! The platform as a cluster: four processes of the `assay` binary over etcd, Redis and Postgres.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use assay_client::{Client, Endpoints};
+use tempfile::TempDir;
+
+use crate::{port::Port, process::Process};
+
+const START: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(30);
+
+/// The services, in the order in which they are started.
+pub const SERVICES: [&str; 4] = ["config", "assignment", "ingest", "analysis"];
+
+/// Where the cluster's stores are.
+#[derive(Debug, Clone)]
+pub struct StoreUrls {
+    /// An empty Postgres database.
+    pub postgres: String,
+    /// etcd's client endpoint.
+    pub etcd: String,
+    /// Redis.
+    pub redis: String,
+    /// What all keys in etcd and Redis begin with.
+    pub prefix: String,
+}
+
+/// Four running services.
+pub struct Processes {
+    stores: StoreUrls,
+    data_dir: TempDir,
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    service: &'static str,
+    port: Port,
+    process: Option<Process>,
+}
+
+impl Processes {
+    /// Starts all four and waits until each listens.
+    ///
+    /// # Errors
+    /// When one does not start; with what it wrote.
+    pub async fn start(stores: StoreUrls) -> Result<Self> {
+        let node = |service| {
+            Ok(Node {
+                service,
+                port: Port::reserve()?,
+                process: None,
+            })
+        };
+        let nodes = SERVICES.into_iter().map(node).collect::<Result<_>>()?;
+        let mut cluster = Self {
+            stores,
+            data_dir: tempfile::tempdir()?,
+            nodes,
+        };
+        for service in SERVICES {
+            cluster.begin(service).await?;
+        }
+        Ok(cluster)
+    }
+
+    fn address(&self, service: &str) -> String {
+        let node = self.nodes.iter().find(|node| node.service == service);
+        node.map(|node| node.port.addr().to_string()).unwrap_or_default()
+    }
+
+    /// Starts `service`, which is not running.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn begin(&mut self, service: &str) -> Result<()> {
+        let config = format!("http://{}", self.address("config"));
+        let listen = format!("ASSAY__{}__LISTEN", service.to_uppercase());
+        let address = self.address(service);
+        let etcd = format!("[{:?}]", self.stores.etcd);
+        let etcd_prefix = format!("/{}", self.stores.prefix);
+        let data_dir = self.data_dir.path().join(service).display().to_string();
+        let env = [
+            (listen.as_str(), address.as_str()),
+            ("ASSAY__STORES__POSTGRES_URL", &self.stores.postgres),
+            ("ASSAY__STORES__ETCD_ENDPOINTS", &etcd),
+            ("ASSAY__STORES__ETCD_PREFIX", &etcd_prefix),
+            ("ASSAY__STORES__REDIS_URL", &self.stores.redis),
+            ("ASSAY__STORES__REDIS_PREFIX", &self.stores.prefix),
+            ("ASSAY__STORES__PARTITIONS", "4"),
+            ("ASSAY__STORES__DATA_DIR", &data_dir),
+            ("ASSAY__ANALYSIS__CONFIG_ENDPOINT", &config),
+        ];
+        let mut process = Process::assay(&["serve", service], &env)?;
+        process.wait_for_line("listens on", START).await?;
+        self.node(service)?.process = Some(process);
+        Ok(())
+    }
+
+    fn node(&mut self, service: &str) -> Result<&mut Node> {
+        self.nodes
+            .iter_mut()
+            .find(|node| node.service == service)
+            .with_context(|| format!("no service {service}"))
+    }
+
+    /// Kills `service` as a crash would.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn kill(&mut self, service: &str) -> Result<()> {
+        let node = self.node(service)?;
+        node.process
+            .take()
+            .with_context(|| format!("{service} is not running"))?
+            .kill()?;
+        Ok(())
+    }
+
+    /// Asks `service` to end and waits until it has ended in order.
+    ///
+    /// # Errors
+    /// When it does not end in time, or says that something went wrong; with what it wrote.
+    pub async fn stop(&mut self, service: &str) -> Result<()> {
+        let node = self.node(service)?;
+        let mut process = node
+            .process
+            .take()
+            .with_context(|| format!("{service} is not running"))?;
+        let status = process.terminate(STOP).await?;
+        anyhow::ensure!(
+            status.success(),
+            "{service} ended with {status}:\n{}",
+            process.output().join("\n")
+        );
+        Ok(())
+    }
+
+    /// Stops all services in order, the last started first.
+    ///
+    /// # Errors
+    /// The first that does not end in order.
+    pub async fn stop_all(mut self) -> Result<()> {
+        for service in SERVICES.into_iter().rev() {
+            self.stop(service).await?;
+        }
+        Ok(())
+    }
+
+    /// A client of all services.
+    ///
+    /// # Errors
+    /// Never for addresses that [`Processes::start`] made.
+    pub fn client(&self) -> Result<Client> {
+        let uri = |service| format!("http://{}", self.address(service));
+        let endpoints = Endpoints {
+            config: uri("config"),
+            assignment: uri("assignment"),
+            ingest: uri("ingest"),
+            analysis: uri("analysis"),
+        };
+        Ok(Client::connect(&endpoints)?)
+    }
+}
