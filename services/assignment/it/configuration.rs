@@ -1,5 +1,8 @@
 //! Where configuration comes from, and what holds while it does not.
 
+use std::{sync::atomic::Ordering, time::Duration};
+
+use assay_assignment::Settings;
 use assay_core::lifecycle::{PauseMode, State};
 use assay_proto::{
     assignment::v1::{self as pb, Reason},
@@ -124,4 +127,19 @@ async fn a_damaged_snapshot_file_is_passed_over() {
     running.stop().await;
     world.bus.cut(true);
     world.serving(1).await.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_watch_has_missed_is_found_and_replaced() {
+    let world = World::with_gate().await;
+    let settings = Settings {
+        compare_interval: Duration::from_secs(1),
+        ..Settings::default()
+    };
+    let mut running = world.start_with(settings).await;
+    running.until(1).await;
+    world.bus.deaf.store(true, Ordering::SeqCst);
+    world.bus.publish("default", 2, &paused()).await;
+    running.until(2).await;
+    running.stop().await;
 }

@@ -54,6 +54,8 @@ pub(crate) async fn eventually<T, E: Display>(mut condition: impl AsyncFnMut() -
 pub(crate) struct Bus {
     inner: EmbeddedConfigBus,
     away: tokio::sync::watch::Sender<bool>,
+    /// Whether watches swallow everything but signs of life.
+    pub(crate) deaf: Arc<AtomicBool>,
 }
 
 impl Bus {
@@ -131,12 +133,13 @@ impl ConfigBus for Bus {
         let cut = async move {
             let _ = is_away.wait_for(|away| *away).await;
         };
-        Ok(self
-            .inner
-            .watch(revision)
-            .await?
-            .take_until(Box::pin(cut))
-            .boxed())
+        let deaf = self.deaf.clone();
+        let is_heard = move |event: &Result<BusEvent, Error>| {
+            let is_sign = matches!(event, Ok(BusEvent::Progress { .. }));
+            futures::future::ready(is_sign || !deaf.load(Ordering::SeqCst))
+        };
+        let events = self.inner.watch(revision).await?;
+        Ok(events.filter(is_heard).take_until(Box::pin(cut)).boxed())
     }
 }
 

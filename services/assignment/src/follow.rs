@@ -4,15 +4,16 @@ mod compare;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use assay_core::key::Namespace;
 use assay_platform::{Backoff, Health, error::chain};
 use assay_storage::{
     Error,
     config_bus::{BusEvent, ConfigBus, View},
 };
-use futures::StreamExt;
+use futures::{StreamExt, stream::BoxStream};
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at},
+    time::{Instant, MissedTickBehavior, error::Elapsed, interval_at, timeout, timeout_at},
 };
 
 use crate::{
@@ -29,6 +30,8 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const MAX_DELAY: Duration = Duration::from_secs(3);
 /// How often it is looked whether an announced generation is still not confirmed; then everything is read again.
 const SETTLE_INTERVAL: Duration = Duration::from_secs(2);
+/// However often comparisons are asked for.
+const MIN_COMPARE_INTERVAL: Duration = Duration::from_secs(1);
 /// A watch that says nothing at all for this long is dead: the adapter promises a sign of life every 15 s.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -44,6 +47,8 @@ pub(crate) struct Follower {
     /// Told what to keep for a restart.
     pub(crate) saved: watch::Sender<Option<Arc<Saved>>>,
 }
+
+type Events = BoxStream<'static, Result<BusEvent, Error>>;
 
 /// Why a watch was left.
 enum Left {
@@ -64,23 +69,54 @@ struct Progress {
     n_differences: u64,
 }
 
+impl Progress {
+    fn count_difference(&mut self, keys: &[(Namespace, String)]) {
+        self.n_differences += 1;
+        tracing::warn!(
+            n_keys = keys.len(),
+            n_differences = self.n_differences,
+            first = keys.first().map(|(namespace, key)| format!("{namespace}/{key}")),
+            "the watch had missed something; replaced by a full read"
+        );
+    }
+}
+
+/// Whether the bus is away, told once.
+struct Outage {
+    backoff: Backoff,
+    lasts: bool,
+}
+
+impl Outage {
+    fn goes_on(&mut self, error: Option<&Error>) {
+        if !std::mem::replace(&mut self.lasts, true) {
+            let error = error.map(|error| chain(error)).unwrap_or_default();
+            tracing::warn!(
+                error,
+                "the configuration bus is away; what was published last is served on"
+            );
+        }
+    }
+
+    fn is_over(&mut self) {
+        self.backoff.reset();
+        if std::mem::take(&mut self.lasts) {
+            tracing::info!("the configuration bus is followed again");
+        }
+    }
+}
+
 impl Follower {
     /// Follows for ever.
     pub(crate) async fn run(self) {
         let mut progress = self.start().await;
-        let mut backoff = Backoff::new(FIRST_DELAY, MAX_DELAY);
-        let mut failing = false;
+        let mut outage = Outage {
+            backoff: Backoff::new(FIRST_DELAY, MAX_DELAY),
+            lasts: false,
+        };
         loop {
-            match self.follow(&mut progress, &mut backoff, &mut failing).await {
-                Left::Lost(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        let error = error.as_ref().map(|error| chain(error)).unwrap_or_default();
-                        tracing::warn!(
-                            error,
-                            "the configuration bus is away; what was published last is served on"
-                        );
-                    }
-                }
+            match self.follow(&mut progress, &mut outage).await {
+                Left::Lost(error) => outage.goes_on(error.as_ref()),
                 Left::Relist(why) => {
                     tracing::info!(why, "reading the whole configuration again");
                     progress.position = None;
@@ -90,7 +126,7 @@ impl Follower {
                     continue;
                 }
             }
-            tokio::time::sleep(backoff.next_delay()).await;
+            tokio::time::sleep(outage.backoff.next_delay()).await;
         }
     }
 
@@ -128,7 +164,7 @@ impl Follower {
     }
 
     /// Reads what must be read and watches until something is wrong.
-    async fn follow(&self, progress: &mut Progress, backoff: &mut Backoff, failing: &mut bool) -> Left {
+    async fn follow(&self, progress: &mut Progress, outage: &mut Outage) -> Left {
         let position = match progress.position {
             Some(position) => position,
             None => match bounded(self.bus.read()).await {
@@ -136,11 +172,21 @@ impl Follower {
                 Err(error) => return Left::Lost(Some(error)),
             },
         };
-        let mut events = match bounded(self.bus.watch(position)).await {
-            Ok(events) => events,
-            Err(error) => return Left::Lost(Some(error)),
-        };
-        let mut compare = interval_at(Instant::now() + self.jittered(), self.compare_interval);
+        match bounded(self.bus.watch(position)).await {
+            Ok(events) => self.watch(progress, outage, position, events).await,
+            Err(error) => Left::Lost(Some(error)),
+        }
+    }
+
+    /// Takes in `events`, which begin behind `position`.
+    async fn watch(
+        &self,
+        progress: &mut Progress,
+        outage: &mut Outage,
+        mut position: u64,
+        mut events: Events,
+    ) -> Left {
+        let mut compare = interval_at(Instant::now() + self.jittered(), self.period());
         let mut settle = interval_at(Instant::now() + SETTLE_INTERVAL, SETTLE_INTERVAL);
         settle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut comparison = Comparison::default();
@@ -150,11 +196,10 @@ impl Follower {
             let event = tokio::select! {
                 event = timeout_at(last_sign + SILENCE, events.next()) => event,
                 _ = settle.tick() => {
-                    let is_unsettled = progress.view.is_unsettled();
-                    if is_unsettled && was_unsettled {
+                    let was_unsettled = std::mem::replace(&mut was_unsettled, progress.view.is_unsettled());
+                    if was_unsettled && progress.view.is_unsettled() {
                         return Left::Relist("a published generation is not confirmed by what was told");
                     }
-                    was_unsettled = is_unsettled;
                     continue;
                 }
                 _ = compare.tick() => {
@@ -165,34 +210,18 @@ impl Follower {
                     continue;
                 }
             };
-            let event = match event {
-                Ok(Some(Ok(event))) => event,
-                Ok(Some(Err(error))) => return Left::Lost(Some(error)),
-                Ok(None) | Err(_) => return Left::Lost(None),
+            let event = match heard(event) {
+                Ok(event) => event,
+                Err(left) => return left,
             };
-            if event == BusEvent::Relist {
-                return Left::Relist("the history after our position is gone");
-            }
-            if std::mem::take(failing) {
-                tracing::info!("the configuration bus is followed again");
-            }
-            backoff.reset();
+            outage.is_over();
             last_sign = Instant::now();
+            position = position.max(revision(&event).unwrap_or(position));
+            progress.position = Some(position);
             comparison.saw(&event);
-            progress.position = Some(
-                revision(&event)
-                    .unwrap_or(position)
-                    .max(progress.position.unwrap_or(position)),
-            );
             self.apply(progress, event).await;
             if let Verdict::Differs(view, keys) = comparison.verdict(&progress.view) {
-                progress.n_differences += 1;
-                tracing::warn!(
-                    n_keys = keys.len(),
-                    n_differences = progress.n_differences,
-                    first = keys.first().map(|(namespace, key)| format!("{namespace}/{key}")),
-                    "the watch had missed something; replaced by a full read"
-                );
+                progress.count_difference(&keys);
                 return Left::Replaced(view);
             }
         }
@@ -241,9 +270,14 @@ impl Follower {
         self.saved.send_replace(Some(Arc::new(progress.view.save())));
     }
 
-    /// The interval between comparisons, moved by up to a tenth so that replicas do not read at once.
+    /// Time between comparisons; never zero.
+    fn period(&self) -> Duration {
+        self.compare_interval.max(MIN_COMPARE_INTERVAL)
+    }
+
+    /// Time to the first comparison, moved by up to a tenth so that replicas do not read at once.
     fn jittered(&self) -> Duration {
-        self.compare_interval.mul_f64(0.9 + 0.2 * rand::random::<f64>())
+        self.period().mul_f64(0.9 + 0.2 * rand::random::<f64>())
     }
 }
 
@@ -267,6 +301,16 @@ async fn compute<T: Send + 'static>(
             // The runtime is ending.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+/// The event, or why the watch is left.
+fn heard(event: Result<Option<Result<BusEvent, Error>>, Elapsed>) -> Result<BusEvent, Left> {
+    match event {
+        Ok(Some(Ok(BusEvent::Relist))) => Err(Left::Relist("the history after our position is gone")),
+        Ok(Some(Ok(event))) => Ok(event),
+        Ok(Some(Err(error))) => Err(Left::Lost(Some(error))),
+        Ok(None) | Err(_) => Err(Left::Lost(None)),
     }
 }
 

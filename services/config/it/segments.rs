@@ -203,3 +203,36 @@ async fn a_segment_in_use_is_kept() {
     assert_eq!(fact(&failure, "by"), "experiment/a,flag/gate");
     invalid(delete(&mut service, "ios", 0).await, &[("version", "REQUIRED")]);
 }
+
+#[tokio::test]
+async fn a_start_never_runs_with_rules_that_change_beneath_it() {
+    let mut service = Service::start().await;
+    service.metric(make::retention("retention_7")).await;
+    for n in 0..10 {
+        let key = format!("s{n}");
+        let segment = service.segment(make::segment(&key, "ios")).await;
+        let ready = pb::Experiment {
+            segment_key: key.clone(),
+            ..make::ready(&format!("e{n}"))
+        };
+        let draft = service.experiment(ready).await;
+        let mut client = service.segments.clone();
+        let changed = pb::Segment {
+            rules: make::segment("", "android").rules,
+            ..segment
+        };
+        let request = pb::UpdateSegmentRequest {
+            segment: Some(changed),
+            update_mask: None,
+        };
+        let (started, changed) = tokio::join!(service.try_start(&draft), client.update_segment(request));
+        let pinned = started.map(|answer| answer.experiment.unwrap().segment_version);
+        match (pinned, changed) {
+            // The change came first and was pinned.
+            (Ok(2), Ok(_)) => {}
+            // One of the two has lost.
+            (Ok(1), Err(_)) | (Err(_), Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}

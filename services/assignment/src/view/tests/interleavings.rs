@@ -17,6 +17,8 @@ enum Op {
     Relist,
     /// A full read in the middle of the next publication, which then goes on.
     RelistWithin(Vec<u8>, usize),
+    /// The next generation, of which the watch misses one event.
+    Missed(Vec<u8>, usize),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -27,6 +29,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (1_usize..6).prop_map(Op::Repeat),
         1 => Just(Op::Relist),
         2 => (change(), 0_usize..6).prop_map(|(change, at)| Op::RelistWithin(change, at)),
+        2 => (change(), 0_usize..6).prop_map(|(change, at)| Op::Missed(change, at)),
     ]
 }
 
@@ -120,6 +123,15 @@ impl Bus {
                 }
             }
             Op::Relist => self.relist(replica),
+            Op::Missed(change, at) => {
+                for (i, event) in self.next(&change).into_iter().enumerate() {
+                    if i == at {
+                        self.write(&event);
+                    } else {
+                        self.tell(replica, event);
+                    }
+                }
+            }
             Op::RelistWithin(change, at) => {
                 for (i, event) in self.next(&change).into_iter().enumerate() {
                     if i == at {
