@@ -3,5 +3,6 @@
 mod cluster;
 mod edges;
 mod embedded;
+mod faults;
 mod launcher;
 mod laws;

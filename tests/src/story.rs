@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     time::Duration,
 };
 
@@ -47,10 +48,9 @@ pub enum Chapter {
 /// # Errors
 /// What did not come out as it must.
 pub async fn tell(client: &Client, mut between: impl AsyncFnMut(Chapter) -> Result<()>) -> Result<()> {
-    create(client).await?;
-    let started = start(client).await?;
+    let generation = begin(client).await?;
     between(Chapter::Started).await?;
-    let variants = expose(client, started.generation).await?;
+    let variants = expose(client, generation, 0..UNITS).await?;
     between(Chapter::Exposed).await?;
     let received_at = record(client, &variants).await?;
     between(Chapter::Recorded).await?;
@@ -63,7 +63,7 @@ pub async fn tell(client: &Client, mut between: impl AsyncFnMut(Chapter) -> Resu
     between(Chapter::Paused).await?;
     let resumed = resume(client).await?;
     assign_until(client, resumed.generation, Reason::Split).await?;
-    let again = expose(client, resumed.generation).await?;
+    let again = expose(client, resumed.generation, 0..UNITS).await?;
     ensure!(
         again == variants,
         "a unit did not come back to its variant after the pause"
@@ -76,6 +76,15 @@ pub async fn tell(client: &Client, mut between: impl AsyncFnMut(Chapter) -> Resu
     let after = buy(client, "after", "u0", 1_000.0).await?;
     check(&result_through(client, after).await?, &variants)
         .context("a completed experiment's result has changed")
+}
+
+/// Creates the experiment, starts it, and returns the generation that carries it.
+///
+/// # Errors
+/// What was refused.
+pub async fn begin(client: &Client) -> Result<u64> {
+    create(client).await?;
+    Ok(start(client).await?.generation)
 }
 
 async fn create(client: &Client) -> Result<()> {
@@ -294,11 +303,14 @@ async fn assign_until(client: &Client, generation: u64, reason: Reason) -> Resul
     .await
 }
 
-/// Assigns every unit and returns the variant of each.
-async fn expose(client: &Client, generation: u64) -> Result<BTreeMap<String, String>> {
+/// Assigns the units `u0`, `u1`, … of `units` and returns the variant of each; no call may fail.
+///
+/// # Errors
+/// The first call that fails, or answer that is not of the split.
+pub async fn expose(client: &Client, generation: u64, units: Range<usize>) -> Result<BTreeMap<String, String>> {
     assign_until(client, generation, Reason::Split).await?;
     let mut variants = BTreeMap::new();
-    for i in 0..UNITS {
+    for i in units {
         let id = format!("u{i}");
         let answer = assign(client, &id).await?;
         ensure!(
@@ -317,8 +329,11 @@ fn purchase(index: usize) -> Option<f64> {
     (index % 3 == 0).then_some(1.25 * (index % 7 + 1) as f64)
 }
 
-/// Every third unit buys once; each event is sent twice, and one comes with a record that is refused.
-async fn record(client: &Client, variants: &BTreeMap<String, String>) -> Result<Timestamp> {
+/// Every third unit of `u0` to `u<n>` buys once, where n is the number of `variants`; each event is sent twice, and one comes with a record that is refused.
+///
+/// # Errors
+/// An answer that is not as it must be.
+pub async fn record(client: &Client, variants: &BTreeMap<String, String>) -> Result<Timestamp> {
     let mut events = Vec::new();
     for i in 0..variants.len() {
         if let Some(value) = purchase(i) {
@@ -377,7 +392,10 @@ async fn buy(client: &Client, event_id: &str, id: &str, value: f64) -> Result<Ti
 }
 
 /// The result once records are complete up to `received_at`.
-async fn result_through(client: &Client, received_at: Timestamp) -> Result<ExperimentResult> {
+///
+/// # Errors
+/// When that takes more than a minute.
+pub async fn result_through(client: &Client, received_at: Timestamp) -> Result<ExperimentResult> {
     let nanos = |t: &Timestamp| i128::from(t.seconds) * 1_000_000_000 + i128::from(t.nanos);
     eventually(DEADLINE, async || {
         let request = GetResultsRequest {
@@ -402,7 +420,10 @@ async fn result_through(client: &Client, received_at: Timestamp) -> Result<Exper
 }
 
 /// Every unit counts once, in its variant, with exactly what it bought.
-fn check(result: &ExperimentResult, variants: &BTreeMap<String, String>) -> Result<()> {
+///
+/// # Errors
+/// The first figure that is not as it must be.
+pub fn check(result: &ExperimentResult, variants: &BTreeMap<String, String>) -> Result<()> {
     for count in &result.variants {
         let expected = variants.values().filter(|v| **v == count.variant_key).count();
         ensure!(

@@ -102,7 +102,10 @@ fn text(field: &str, text: &str) -> Result<(), FieldError> {
             "TOO_LONG",
             format!("has {bytes} bytes; at most {MAX_NAME_BYTES} are allowed"),
         ),
-        _ => return Ok(()),
+        _ => match text.chars().find(|c| c.is_control()) {
+            Some(control) => ("CONTROL_CHARACTER", format!("holds the control character {control:?}; leave it out")),
+            None => return Ok(()),
+        },
     };
     Err(FieldError::new(field, rule, message))
 }
@@ -194,6 +197,7 @@ mod tests {
             (String::new(), false),
             ("x".repeat(256), true),
             ("x".repeat(257), false),
+            ("a\0b".to_owned(), false),
         ] {
             assert_eq!(
                 event(
