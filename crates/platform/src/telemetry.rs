@@ -54,7 +54,7 @@ impl Default for TelemetrySettings {
             service_name: "assay".to_owned(),
             otlp_endpoint: None,
             log_format: LogFormat::Text,
-            log_filter: "info".to_owned(),
+            log_filter: "info,sea_orm_migration=warn,sqlx=warn".to_owned(),
             sample_ratio: 1.0,
         }
     }
