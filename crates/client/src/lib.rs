@@ -1,4 +1,4 @@
-//! The Rust client: one value that reaches every service over the public gRPC doors.
+#![doc = include_str!("../README.md")]
 //!
 //! Calls that find a service away ([`Code::Unavailable`]) are repeated a few times, each a little later; whatever else goes wrong is
 //! returned at once as an [`Error`] with the server's reason, its sentence and the fields that are wrong. Everything the typed calls do

@@ -1,0 +1,341 @@
+//! The command line: what can be asked, and how it is written.
+
+mod resource;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub(crate) use resource::{ExperimentFields, Fields, FlagFields, MetricFields, SegmentFields};
+
+use crate::output::Format;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    refused: the answer says why (bad fields, not found, wrong state)
+  2    the command line is wrong
+  64   the settings are wrong (file or environment)
+  69   a service or store cannot be reached
+  70   a bug
+  73   the data directory cannot be used
+  75   try again: port or data directory in use, lost a race, limit reached, not in time
+  77   not permitted
+  130  interrupted twice
+
+Settings: defaults, then --settings FILE (TOML), then the environment (ASSAY__SECTION__KEY, such as ASSAY__CLIENT__CONFIG).";
+
+/// Assay: experiments you can trust, and since when.
+#[derive(Debug, Parser)]
+#[command(name = "assay", version, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Settings file (TOML).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// Namespace.
+    #[arg(short, long, global = true, default_value = "default")]
+    pub(crate) namespace: String,
+    /// Form of the answer.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Format,
+}
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the platform: every service in this process on SQLite, or one service on the cluster's stores.
+    Serve(ServeArgs),
+    /// Replay two real experiments and run a live one, through the public doors, and print what came of them.
+    Demo(DemoArgs),
+    /// The named things that experiments change.
+    #[command(subcommand)]
+    Flag(Plain<FlagFields>),
+    /// Named audiences.
+    #[command(subcommand)]
+    Segment(Plain<SegmentFields>),
+    /// Definitions over events.
+    #[command(subcommand)]
+    Metric(Plain<MetricFields>),
+    /// Controlled comparisons and their lifecycle.
+    #[command(subcommand)]
+    Experiment(ExperimentVerb),
+    /// Ask which variant a unit gets.
+    Assign(AssignArgs),
+    /// Show what an experiment did.
+    Results {
+        /// Key of the experiment.
+        experiment: String,
+    },
+    /// List the exposed units of an experiment.
+    Assignments(AssignmentsArgs),
+    /// Record what happened.
+    #[command(subcommand)]
+    Event(EventVerb),
+    /// Print the completion script of a shell.
+    Completion {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The one service to run, on etcd, Redis and Postgres. Without it all run in this process, on SQLite.
+    #[arg(value_enum)]
+    pub(crate) service: Option<Service>,
+    /// Directory of this process's files. Default: `stores.data_dir` of the settings, `./assay-data`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// A service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    /// Flags, segments, metrics, experiments.
+    Config,
+    /// Who gets what.
+    Assignment,
+    /// Events and exposures.
+    Ingest,
+    /// Results.
+    Analysis,
+}
+
+/// How to show the platform.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where to keep its data; a second run there resumes. Default: a new temporary directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// End when everything was shown, also on a terminal.
+    #[arg(long)]
+    pub(crate) exit: bool,
+}
+
+/// The verbs of flags, segments and metrics.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plain<F: Args + std::fmt::Debug> {
+    #[command(flatten)]
+    Common(Common<F>),
+    /// List all.
+    List,
+}
+
+/// The verbs of every kind of resource.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Common<F: Args + std::fmt::Debug> {
+    /// Create one, from a file, from the options, or from a file changed by the options.
+    Create(Written<F>),
+    /// Show one.
+    #[command(alias = "get")]
+    Show {
+        /// Its key.
+        key: String,
+    },
+    /// Change one: what the file and the options say, all else stays.
+    Update(Written<F>),
+    /// Remove one.
+    Delete(Named),
+}
+
+/// A resource as it is written down.
+#[derive(Debug, Args)]
+pub(crate) struct Written<F: Args + std::fmt::Debug> {
+    /// Its key; may stand in the file instead.
+    pub(crate) key: Option<String>,
+    /// YAML or JSON with the API's JSON names (`defaultValue`); `-` is stdin.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// For update: the version that must be stored. Default: the present one.
+    #[arg(long)]
+    pub(crate) version: Option<u64>,
+    #[command(flatten)]
+    pub(crate) fields: F,
+}
+
+/// One resource in one version.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Its key.
+    pub(crate) key: String,
+    /// The version that must be stored. Default: the present one.
+    #[arg(long)]
+    pub(crate) version: Option<u64>,
+}
+
+/// Why something is done to an experiment.
+#[derive(Debug, Args)]
+pub(crate) struct Commanded {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    /// Why, for the audit trail.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+}
+
+/// The verbs of experiments.
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "parsed once")]
+pub(crate) enum ExperimentVerb {
+    #[command(flatten)]
+    Common(Common<ExperimentFields>),
+    /// List them; the archived only with --state ARCHIVED.
+    List {
+        /// Only those in one of these states.
+        #[arg(long = "state", value_name = "STATE")]
+        states: Vec<String>,
+        /// Only those of this flag.
+        #[arg(long, default_value = "")]
+        flag: String,
+    },
+    /// Say what Start would refuse, of a stored experiment or of a file.
+    Validate {
+        /// Key of a stored experiment.
+        key: Option<String>,
+        /// YAML or JSON of one that is not stored; `-` is stdin.
+        #[arg(
+            short,
+            long,
+            value_name = "FILE",
+            conflicts_with = "key",
+            required_unless_present = "key"
+        )]
+        file: Option<PathBuf>,
+    },
+    /// Begin: live units may see another variant from now on.
+    Start(Named),
+    /// Hold, reversibly.
+    Pause {
+        #[command(flatten)]
+        commanded: Commanded,
+        /// What units get meanwhile: `serve-default` or `hold-enrollment`.
+        #[arg(long, default_value = "")]
+        mode: String,
+    },
+    /// Go on after a pause.
+    Resume(Commanded),
+    /// Complete without winner; the flag serves its default. Final.
+    Stop(Commanded),
+    /// Complete with a winner: everyone gets it, and it becomes the flag's default. Final.
+    DeclareWinner {
+        #[command(flatten)]
+        named: Named,
+        /// Key of the variant that won.
+        variant: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Declare it without a winner signal from analysis.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Serve nothing for it any more; reports stay.
+    End(Commanded),
+    /// Hide it from lists; all data are kept.
+    Archive(Commanded),
+    /// Copy it into a new draft.
+    Duplicate {
+        /// Key of the one to copy.
+        key: String,
+        /// Key of the copy. Default: `<key>-copy`.
+        #[arg(default_value = "")]
+        new_key: String,
+    },
+}
+
+/// Whom to decide for.
+#[derive(Debug, Args)]
+pub(crate) struct AssignArgs {
+    /// The unit, as `kind/id` or, of kind user, `id`.
+    pub(crate) unit: String,
+    /// Keys of flags, or of experiments.
+    #[arg(required = true)]
+    pub(crate) flags: Vec<String>,
+    /// An attribute, such as `country=DE` or `level=12`.
+    #[arg(short, long = "attribute", value_name = "NAME=VALUE")]
+    pub(crate) attributes: Vec<String>,
+    /// Record the answers as exposures. Without it this is a look that nothing counts.
+    #[arg(long)]
+    pub(crate) record: bool,
+}
+
+/// Which assignments to list.
+#[derive(Debug, Args)]
+pub(crate) struct AssignmentsArgs {
+    /// Key of the experiment.
+    pub(crate) experiment: String,
+    /// Only this unit.
+    #[arg(long, value_name = "KIND/ID")]
+    pub(crate) unit: Option<String>,
+    /// Most to list.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) limit: usize,
+}
+
+/// The verbs of events.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventVerb {
+    /// Record one event.
+    Record(EventArgs),
+}
+
+/// An event.
+#[derive(Debug, Args)]
+pub(crate) struct EventArgs {
+    /// Who acted, as `kind/id` or, of kind user, `id`.
+    pub(crate) unit: String,
+    /// What was done.
+    pub(crate) name: String,
+    /// A number.
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) value: Option<f64>,
+    /// When, in RFC 3339. Default: now.
+    #[arg(long, default_value = "")]
+    pub(crate) time: String,
+    /// The id under which it counts once. Default: a new one.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// More about it, such as `item=hat`.
+    #[arg(short, long = "property", value_name = "NAME=VALUE")]
+    pub(crate) properties: Vec<String>,
+    /// Keep the time it gives, however old.
+    #[arg(long)]
+    pub(crate) imported: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_may_stand_anywhere() {
+        let cli = Cli::try_parse_from(["assay", "flag", "list", "-o", "json", "-n", "shop"]).unwrap();
+        assert_eq!(
+            (cli.global.output, cli.global.namespace.as_str()),
+            (Format::Json, "shop")
+        );
+        let cli = Cli::try_parse_from(["assay", "experiment", "get", "x"]).unwrap();
+        assert!(matches!(
+            cli.verb,
+            Verb::Experiment(ExperimentVerb::Common(Common::Show { .. }))
+        ));
+    }
+}

@@ -1,0 +1,184 @@
+//! Every service in one process: SQLite stands behind the stores, memory behind the bus.
+
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use assay_client::Endpoints;
+use assay_platform::{ChannelOptions, SharedClock, Shutdown, connect_lazy, error::BoxError, server::bind};
+use assay_storage::{
+    analysis_store::SqlAnalysisStore,
+    config_bus::{ConfigBus, EmbeddedConfigBus},
+    config_store::SqlConfigStore,
+    event_log::{EmbeddedLog, EventLog},
+    sql::Database,
+};
+use tokio::net::TcpListener;
+
+use super::{data_dir::DataDir, reachable};
+use crate::{error::Error, settings::Settings};
+
+/// Connections that read the database at the same time.
+const READERS: u32 = 8;
+
+/// Where each service is to be reached.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    config: TcpListener,
+    assignment: TcpListener,
+    ingest: TcpListener,
+    analysis: TcpListener,
+}
+
+impl Listeners {
+    /// Listens where the settings say.
+    pub(crate) async fn bind(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            config: bind(&settings.config.listen.to_string()).await?,
+            assignment: bind(&settings.assignment.listen.to_string()).await?,
+            ingest: bind(&settings.ingest.listen.to_string()).await?,
+            analysis: bind(&settings.analysis.listen.to_string()).await?,
+        })
+    }
+
+    /// The addresses that were bound.
+    pub(crate) fn doors(&self) -> Result<Doors, Error> {
+        let address = |listener: &TcpListener| listener.local_addr().map_err(Error::internal);
+        Ok(Doors {
+            config: address(&self.config)?,
+            assignment: address(&self.assignment)?,
+            ingest: address(&self.ingest)?,
+            analysis: address(&self.analysis)?,
+        })
+    }
+}
+
+/// The addresses of the services.
+#[derive(Debug, Clone)]
+pub(crate) struct Doors {
+    config: SocketAddr,
+    assignment: SocketAddr,
+    ingest: SocketAddr,
+    analysis: SocketAddr,
+}
+
+impl Doors {
+    /// Each with its name and what it is for.
+    pub(crate) fn list(&self) -> [(&'static str, SocketAddr, &'static str); 4] {
+        [
+            ("config", self.config, "flags, segments, metrics, experiments"),
+            ("assignment", self.assignment, "who gets what"),
+            ("ingest", self.ingest, "events and exposures"),
+            ("analysis", self.analysis, "results"),
+        ]
+    }
+
+    /// For a client in this process or on this machine.
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        Endpoints {
+            config: reachable(self.config),
+            assignment: reachable(self.assignment),
+            ingest: reachable(self.ingest),
+            analysis: reachable(self.analysis),
+        }
+    }
+}
+
+/// The stores of an embedded platform.
+pub(crate) struct Platform {
+    store: Arc<SqlConfigStore>,
+    analysis: Arc<SqlAnalysisStore>,
+    bus: Arc<dyn ConfigBus>,
+    log: Arc<dyn EventLog>,
+    assignment_dir: PathBuf,
+    _data_dir: DataDir,
+}
+
+impl Platform {
+    /// Opens the stores in the data directory, and makes what is missing.
+    pub(crate) async fn open(settings: &Settings) -> Result<Self, Error> {
+        let data_dir = DataDir::open(&settings.stores.data_dir)?;
+        let database = Database::connect(&data_dir.sqlite("assay.db"), READERS).await?;
+        database.migrate().await?;
+        // The log has a file of its own, for SQLite has one writer a file.
+        let log = EmbeddedLog::connect(&data_dir.sqlite("log.db"), settings.stores.partitions).await?;
+        Ok(Self {
+            store: Arc::new(SqlConfigStore::new(database.clone())),
+            analysis: Arc::new(SqlAnalysisStore::new(database)),
+            bus: Arc::new(EmbeddedConfigBus::new()),
+            log: Arc::new(log),
+            assignment_dir: data_dir.path().join("assignment"),
+            _data_dir: data_dir,
+        })
+    }
+
+    /// Serves until `shutdown`. When one service ends, all do; the error is that of the first.
+    pub(crate) async fn serve(
+        self,
+        settings: Settings,
+        listeners: Listeners,
+        clock: SharedClock,
+        shutdown: Shutdown,
+    ) -> Result<(), Error> {
+        let config_door = reachable(listeners.doors()?.config);
+        let config = assay_config::Ports {
+            store: self.store,
+            bus: self.bus.clone(),
+        };
+        let assignment = assay_assignment::Ports {
+            bus: self.bus,
+            log: self.log.clone(),
+            data_dir: self.assignment_dir,
+        };
+        let ingest = assay_ingest::Ports {
+            log: self.log.clone(),
+        };
+        let analysis = assay_analysis::Ports {
+            log: self.log,
+            store: self.analysis,
+            config: connect_lazy(&config_door, &ChannelOptions::default())?,
+        };
+        let (time, stop) = (|| clock.clone(), || shutdown.clone());
+        let (one, two, three, four) = tokio::join!(
+            ends_all(
+                "config",
+                &shutdown,
+                assay_config::serve(listeners.config, config, settings.config, time(), stop())
+            ),
+            ends_all(
+                "assignment",
+                &shutdown,
+                assay_assignment::serve(
+                    listeners.assignment,
+                    assignment,
+                    settings.assignment,
+                    time(),
+                    stop()
+                )
+            ),
+            ends_all(
+                "ingest",
+                &shutdown,
+                assay_ingest::serve(listeners.ingest, ingest, settings.ingest, time(), stop())
+            ),
+            ends_all(
+                "analysis",
+                &shutdown,
+                assay_analysis::serve(listeners.analysis, analysis, settings.analysis, time(), stop())
+            ),
+        );
+        one.and(two).and(three).and(four)
+    }
+}
+
+/// Runs one service; when it ends for whatever reason, the others are to end, too.
+async fn ends_all<E: Into<BoxError>>(
+    service: &'static str,
+    shutdown: &Shutdown,
+    serving: impl Future<Output = Result<(), E>>,
+) -> Result<(), Error> {
+    let served = serving.await;
+    shutdown.trigger();
+    served.map_err(|error| Error::Serve {
+        service,
+        source: error.into(),
+    })
+}

@@ -1,0 +1,119 @@
+//! The operator's verbs: each asks the services over their public doors and prints the answer.
+
+mod assign;
+mod event;
+mod experiment;
+mod resource;
+mod results;
+
+use assay_client::Client;
+use assay_core::{
+    key::Namespace,
+    value::{Attribute, Attributes},
+};
+use clap::CommandFactory;
+
+use crate::{
+    args::{Cli, Common, Fields, Global, Plain, Verb},
+    error::Error,
+    output::{self, Format},
+    settings::Settings,
+    view::{self, View, segment::scalar},
+};
+
+/// What a verb works with.
+pub(crate) struct Context {
+    client: Client,
+    namespace: Namespace,
+    format: Format,
+}
+
+impl Context {
+    fn new(global: &Global) -> Result<Self, Error> {
+        let settings = Settings::load(global.settings.as_deref())?;
+        let namespace = Namespace::new(global.namespace.as_str())
+            .map_err(|error| Error::Usage(format!("--namespace `{}` {error}", global.namespace)))?;
+        Ok(Self {
+            client: Client::connect(&settings.client.endpoints())?,
+            namespace,
+            format: global.output,
+        })
+    }
+
+    fn namespace(&self) -> &str {
+        self.namespace.as_str()
+    }
+}
+
+/// Does what the command line asks, but for `serve` and `demo`.
+pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), Error> {
+    if let Verb::Completion { shell } = verb {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "assay", &mut script);
+        return output::lines(String::from_utf8_lossy(&script));
+    }
+    let context = Context::new(global)?;
+    match verb {
+        Verb::Flag(verb) => plain::<view::flag::Flag, _>(&context, verb).await,
+        Verb::Segment(verb) => plain::<view::segment::Segment, _>(&context, verb).await,
+        Verb::Metric(verb) => plain::<view::metric::Metric, _>(&context, verb).await,
+        Verb::Experiment(verb) => experiment::run(&context, verb).await,
+        Verb::Assign(args) => assign::run(&context, args).await,
+        Verb::Results { experiment } => results::results(&context, &experiment).await,
+        Verb::Assignments(args) => results::assignments(&context, args).await,
+        Verb::Event(verb) => event::run(&context, verb).await,
+        Verb::Serve(_) | Verb::Demo(_) | Verb::Completion { .. } => {
+            Err(Error::internal("this verb is done elsewhere"))
+        }
+    }
+}
+
+async fn plain<V: View, F: Fields + clap::Args + std::fmt::Debug>(
+    context: &Context,
+    verb: Plain<F>,
+) -> Result<(), Error> {
+    match verb {
+        Plain::List => resource::list::<V>(context).await,
+        Plain::Common(Common::Create(written)) => resource::create::<V, F>(context, written).await,
+        Plain::Common(Common::Show { key }) => resource::show::<V>(context, &key).await,
+        Plain::Common(Common::Update(written)) => resource::update::<V, F>(context, written).await,
+        Plain::Common(Common::Delete(named)) => resource::delete::<V>(context, named).await,
+    }
+}
+
+/// The attributes that `name=value` options say.
+fn attributes(written: &[String]) -> Result<Attributes, Error> {
+    let attribute = |written: &String| {
+        let wrong = || Error::Usage(format!("`{written}` has no value; write one like country=DE"));
+        let (name, value) = written.split_once('=').ok_or_else(wrong)?;
+        let attribute = match scalar(value) {
+            serde_json::Value::Bool(flag) => Attribute::Bool(flag),
+            serde_json::Value::Number(number) => Attribute::Number(number.as_f64().ok_or_else(wrong)?),
+            serde_json::Value::String(text) => Attribute::String(text),
+            _ => return Err(wrong()),
+        };
+        Ok((name.to_owned(), attribute))
+    };
+    written.iter().map(attribute).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_have_the_types_they_look_like() {
+        let found = attributes(&[
+            "country=DE".into(),
+            "level=12".into(),
+            "paying=true".into(),
+            "id=\"7\"".into(),
+        ]);
+        let found = found.unwrap();
+        assert_eq!(found.get("country"), Some(&Attribute::from("DE")));
+        assert_eq!(found.get("level"), Some(&Attribute::from(12.0)));
+        assert_eq!(found.get("paying"), Some(&Attribute::from(true)));
+        assert_eq!(found.get("id"), Some(&Attribute::from("7")));
+        assert!(attributes(&["country".into()]).is_err());
+    }
+}

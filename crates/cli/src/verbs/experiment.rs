@@ -1,0 +1,175 @@
+//! Experiments and their lifecycle.
+
+use std::path::PathBuf;
+
+use assay_client::{command::Command, resource::Resource, retry};
+use assay_proto::config::v1 as pb;
+use serde::Serialize;
+
+use super::{Context, resource};
+use crate::{
+    args::{Common, ExperimentFields, ExperimentVerb, Named, Written},
+    error::Error,
+    output::{self, Format},
+    view::{
+        View,
+        experiment::{Experiment, Finding},
+        text,
+    },
+};
+
+/// Does what is asked of experiments.
+pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), Error> {
+    match verb {
+        ExperimentVerb::Common(Common::Create(written)) => create(context, written).await,
+        ExperimentVerb::Common(Common::Show { key }) => resource::show::<Experiment>(context, &key).await,
+        ExperimentVerb::Common(Common::Update(written)) => {
+            resource::update::<Experiment, _>(context, written).await
+        }
+        ExperimentVerb::Common(Common::Delete(named)) => resource::delete::<Experiment>(context, named).await,
+        ExperimentVerb::List { states, flag } => list(context, &states, flag).await,
+        ExperimentVerb::Validate { key, file } => validate(context, key, file).await,
+        ExperimentVerb::Start(named) => command(context, named, Command::Start).await,
+        ExperimentVerb::Pause { commanded, mode } => {
+            let mode = text::named::<pb::PauseMode>(&mode, "--mode")?;
+            command(
+                context,
+                commanded.named,
+                Command::Pause {
+                    mode,
+                    reason: commanded.reason,
+                },
+            )
+            .await
+        }
+        ExperimentVerb::Resume(c) => command(context, c.named, Command::Resume { reason: c.reason }).await,
+        ExperimentVerb::Stop(c) => command(context, c.named, Command::Stop { reason: c.reason }).await,
+        ExperimentVerb::DeclareWinner {
+            named,
+            variant,
+            reason,
+            force,
+        } => {
+            command(
+                context,
+                named,
+                Command::DeclareWinner {
+                    variant,
+                    reason,
+                    force,
+                },
+            )
+            .await
+        }
+        ExperimentVerb::End(c) => command(context, c.named, Command::End { reason: c.reason }).await,
+        ExperimentVerb::Archive(c) => command(context, c.named, Command::Archive { reason: c.reason }).await,
+        ExperimentVerb::Duplicate { key, new_key } => {
+            let copy = context
+                .client
+                .duplicate(context.namespace(), &key, &new_key)
+                .await?;
+            resource::print(context, Experiment::of(copy))
+        }
+    }
+}
+
+/// Weights may name the variations of the flag, which are the variants when none are given.
+async fn create(context: &Context, mut written: Written<ExperimentFields>) -> Result<(), Error> {
+    if let (Some(flag), None) = (written.fields.weighs_flag(), &written.file) {
+        let flag = pb::Flag::get(&context.client, context.namespace(), flag).await?;
+        written.fields.set_variants(
+            flag.variations
+                .into_iter()
+                .map(|variation| variation.key)
+                .collect(),
+        );
+    }
+    resource::create::<Experiment, _>(context, written).await
+}
+
+async fn command(context: &Context, named: Named, command: Command) -> Result<(), Error> {
+    let target = resource::target::<pb::Experiment>(context, named).await?;
+    let done = context.client.command(&target, command).await?;
+    for warning in done.warnings {
+        output::note(format!("warning: {}", Finding::of(warning).line()));
+    }
+    let view = Experiment::of(done.experiment);
+    match context.format {
+        Format::Table => output::lines(format!("experiment {} is {}", view.key, view.standing())),
+        Format::Json | Format::Yaml => resource::print(context, view),
+    }
+}
+
+async fn list(context: &Context, states: &[String], flag_key: String) -> Result<(), Error> {
+    let states = states
+        .iter()
+        .map(|state| text::named::<pb::ExperimentState>(state, "--state").map(i32::from));
+    let states = states.collect::<Result<Vec<_>, _>>()?;
+    if states.is_empty() && flag_key.is_empty() {
+        let found = pb::Experiment::list(&context.client, context.namespace()).await?;
+        return resource::print_list::<Experiment>(context, found);
+    }
+    let mut request = pb::ListExperimentsRequest {
+        namespace: context.namespace().to_owned(),
+        page_size: 1000,
+        states,
+        flag_key,
+        ..Default::default()
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = retry(|| {
+            let (mut service, request) = (context.client.experiments(), request.clone());
+            async move { service.list_experiments(request).await }
+        });
+        let page = page.await?;
+        found.extend(page.experiments);
+        if page.next_page_token.is_empty() {
+            return resource::print_list::<Experiment>(context, found);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+/// What validation found.
+#[derive(Serialize)]
+struct Findings {
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+}
+
+async fn validate(context: &Context, key: Option<String>, file: Option<PathBuf>) -> Result<(), Error> {
+    let experiment = file
+        .map(|path| resource::view_of_file::<Experiment>(&path)?.message())
+        .transpose()?;
+    let request = pb::ValidateExperimentRequest {
+        namespace: context.namespace().to_owned(),
+        key: key.unwrap_or_default(),
+        experiment,
+    };
+    let found = context.client.validate(request).await?;
+    let found = Findings {
+        errors: found.errors.into_iter().map(Finding::of).collect(),
+        warnings: found.warnings.into_iter().map(Finding::of).collect(),
+    };
+    output::document(context.format, &found, || {
+        let errors = found
+            .errors
+            .iter()
+            .map(|finding| format!("error    {}", finding.line()));
+        let warnings = found
+            .warnings
+            .iter()
+            .map(|finding| format!("warning  {}", finding.line()));
+        let verdict = found.errors.is_empty().then(|| "ready to start".to_owned());
+        errors
+            .chain(warnings)
+            .chain(verdict)
+            .collect::<Vec<_>>()
+            .join("\n")
+    })?;
+    match found.errors.len() {
+        0 => Ok(()),
+        n => Err(Error::Refused(format!("not ready to start: {n} to mend"))),
+    }
+}

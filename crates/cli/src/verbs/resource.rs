@@ -1,0 +1,153 @@
+//! Create, show, list, update and delete, the same for every kind of resource.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use assay_client::resource::{Resource, Target};
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::Context;
+use crate::{
+    args::{Fields, Named, Written},
+    error::Error,
+    output,
+    view::View,
+};
+
+/// Creates what file and options say.
+pub(super) async fn create<V: View, F: Fields + Args + std::fmt::Debug>(
+    context: &Context,
+    written: Written<F>,
+) -> Result<(), Error> {
+    let mut message = compose::<V, F>(Map::new(), written)?;
+    if message.namespace().is_empty() {
+        message.set_namespace(context.namespace().to_owned());
+    }
+    let created = message.create(&context.client).await?;
+    print(context, V::of(created))
+}
+
+/// Shows one.
+pub(super) async fn show<V: View>(context: &Context, key: &str) -> Result<(), Error> {
+    let found = V::Message::get(&context.client, context.namespace(), key).await?;
+    print(context, V::of(found))
+}
+
+/// Lists all.
+pub(super) async fn list<V: View>(context: &Context) -> Result<(), Error> {
+    let found = V::Message::list(&context.client, context.namespace()).await?;
+    print_list::<V>(context, found)
+}
+
+/// Prints a list.
+pub(super) fn print_list<V: View>(context: &Context, found: Vec<V::Message>) -> Result<(), Error> {
+    let views: Vec<V> = found.into_iter().map(V::of).collect();
+    output::document(context.format, &views, || match views.as_slice() {
+        [] => format!("no {} in namespace {}", V::Message::KIND, context.namespace()),
+        _ => output::table(V::COLUMNS, views.iter().map(View::row), &[]),
+    })
+}
+
+/// Changes what file and options say, and nothing else.
+pub(super) async fn update<V: View, F: Fields + Args + std::fmt::Debug>(
+    context: &Context,
+    written: Written<F>,
+) -> Result<(), Error> {
+    let file = written.file.as_deref().map(read).transpose()?.unwrap_or_default();
+    let named = written
+        .key
+        .clone()
+        .or_else(|| file.get("key").and_then(Value::as_str).map(str::to_owned));
+    let key = named.ok_or_else(|| Error::Usage("give a key, or a file that has one".to_owned()))?;
+    let stored = V::Message::get(&context.client, context.namespace(), &key).await?;
+    let version = written.version.unwrap_or(stored.version());
+    let Value::Object(base) = serde_json::to_value(V::of(stored)).map_err(Error::internal)? else {
+        return Err(Error::internal("a resource is a JSON object"));
+    };
+    let mut message = compose::<V, F>(base, written)?;
+    message.set_version(version);
+    let updated = message.update(&context.client).await?;
+    print(context, V::of(updated))
+}
+
+/// Removes one.
+pub(super) async fn delete<V: View>(context: &Context, named: Named) -> Result<(), Error> {
+    let target = target::<V::Message>(context, named).await?;
+    V::Message::delete(&context.client, &target).await?;
+    output::note(format!("{} {} deleted", V::Message::KIND, target.key));
+    Ok(())
+}
+
+/// The resource that is meant, in the version that is given or in the present one.
+pub(super) async fn target<R: Resource>(context: &Context, named: Named) -> Result<Target, Error> {
+    let version = match named.version {
+        Some(version) => version,
+        None => R::get(&context.client, context.namespace(), &named.key)
+            .await?
+            .version(),
+    };
+    Ok(Target {
+        namespace: context.namespace().to_owned(),
+        key: named.key,
+        version,
+    })
+}
+
+/// `base`, changed by the file, changed by the options.
+fn compose<V: View, F: Fields + Args + std::fmt::Debug>(
+    base: Map<String, Value>,
+    written: Written<F>,
+) -> Result<V::Message, Error> {
+    let mut document = base;
+    if let Some(file) = &written.file {
+        document.extend(read(file)?);
+    }
+    written.fields.write(&mut document)?;
+    if let Some(key) = written.key {
+        document.insert("key".to_owned(), key.into());
+    }
+    parse::<V>(document, written.file)?.message()
+}
+
+/// The resource that a document is.
+fn parse<V: View>(document: Map<String, Value>, file: Option<PathBuf>) -> Result<V, Error> {
+    serde_json::from_value(document.into()).map_err(|error| match file {
+        Some(path) => Error::File {
+            path,
+            problem: error.to_string(),
+        },
+        None => Error::Usage(error.to_string()),
+    })
+}
+
+/// The resource that a file is.
+pub(super) fn view_of_file<V: View>(path: &Path) -> Result<V, Error> {
+    parse(read(path)?, Some(path.to_owned()))
+}
+
+/// The document in a YAML or JSON file; `-` is stdin.
+fn read(path: &Path) -> Result<Map<String, Value>, Error> {
+    let wrong = |problem: String| Error::File {
+        path: path.to_owned(),
+        problem,
+    };
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| wrong(error.to_string()))?;
+    match serde_yaml_ng::from_str(&text).map_err(|error| wrong(error.to_string()))? {
+        Value::Object(document) => Ok(document),
+        _ => Err(wrong("holds no object; write `key: value` lines".to_owned())),
+    }
+}
+
+/// Prints one resource.
+pub(super) fn print<V: View>(context: &Context, view: V) -> Result<(), Error> {
+    output::document(context.format, &view, || output::facts(view.facts()))
+}

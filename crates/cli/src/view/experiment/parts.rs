@@ -1,0 +1,165 @@
+use assay_proto::config::v1 as pb;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::super::{flag, share::Share, text};
+use crate::error::Error;
+
+/// An alternative.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Variant {
+    pub(crate) key: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) name: String,
+    pub(crate) value: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) weight: Option<Share>,
+}
+
+impl Variant {
+    pub(super) fn of(variant: pb::Variant) -> Self {
+        Self {
+            key: variant.key,
+            name: variant.name,
+            value: flag::json(variant.value),
+            weight: Some(Share(variant.weight)),
+        }
+    }
+
+    pub(super) fn message(self, weight: u32) -> pb::Variant {
+        pb::Variant {
+            key: self.key,
+            name: self.name,
+            value: flag::value(&self.value),
+            weight,
+        }
+    }
+}
+
+/// A metric and its role.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ExperimentMetric {
+    pub(crate) metric_key: String,
+    pub(crate) role: String,
+}
+
+impl ExperimentMetric {
+    pub(super) fn of(metric: pb::ExperimentMetric) -> Self {
+        Self {
+            metric_key: metric.metric_key,
+            role: text::name_of::<pb::MetricRole>(metric.role),
+        }
+    }
+
+    pub(super) fn message(self) -> Result<pb::ExperimentMetric, Error> {
+        let role = text::named::<pb::MetricRole>(&self.role, "metrics.role")?.into();
+        Ok(pb::ExperimentMetric {
+            metric_key: self.metric_key,
+            role,
+        })
+    }
+}
+
+impl std::str::FromStr for ExperimentMetric {
+    type Err = String;
+
+    /// `purchase` or `purchase:primary`.
+    fn from_str(written: &str) -> Result<Self, String> {
+        let (key, role) = written.split_once(':').unwrap_or((written, ""));
+        Ok(Self {
+            metric_key: key.to_owned(),
+            role: role.to_uppercase(),
+        })
+    }
+}
+
+/// One variant for one unit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct QaOverride {
+    pub(crate) unit: String,
+    pub(crate) variant_key: String,
+}
+
+impl QaOverride {
+    pub(super) fn of(hit: pb::QaOverride) -> Self {
+        Self {
+            unit: text::unit(hit.unit),
+            variant_key: hit.variant_key,
+        }
+    }
+
+    pub(super) fn message(self) -> Result<pb::QaOverride, Error> {
+        let unit = text::parse_unit(&self.unit, "qaOverrides.unit")?;
+        Ok(pb::QaOverride {
+            unit: Some((&unit).into()),
+            variant_key: self.variant_key,
+        })
+    }
+}
+
+/// A vector of weights.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Cohort {
+    pub(crate) number: u32,
+    pub(crate) weights: Vec<Share>,
+    pub(crate) generation: u64,
+}
+
+impl Cohort {
+    pub(super) fn of(cohort: pb::Cohort) -> Self {
+        Self {
+            number: cohort.number,
+            weights: cohort.weights.into_iter().map(Share).collect(),
+            generation: cohort.generation,
+        }
+    }
+}
+
+/// A span without enrollment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Pause {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) mode: String,
+}
+
+impl Pause {
+    pub(super) fn of(pause: pb::Pause) -> Self {
+        Self {
+            from: text::time(pause.from),
+            to: text::time(pause.to),
+            mode: text::name_of::<pb::PauseMode>(pause.mode),
+        }
+    }
+}
+
+/// Something to mend or to look at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Finding {
+    pub(crate) step: String,
+    pub(crate) field: String,
+    pub(crate) rule: String,
+    pub(crate) message: String,
+}
+
+impl Finding {
+    pub(crate) fn of(finding: pb::Finding) -> Self {
+        Self {
+            step: text::name_of::<pb::ExperimentStep>(finding.step),
+            field: finding.field,
+            rule: finding.rule,
+            message: finding.message,
+        }
+    }
+
+    /// One line about it.
+    pub(crate) fn line(&self) -> String {
+        format!("{}: {} ({})", self.field, self.message, self.rule)
+    }
+}
