@@ -1,6 +1,7 @@
 //! Scenarios, one file each, against real servers and the real binary.
 
 mod cluster;
+mod demo;
 mod edges;
 mod embedded;
 mod faults;
