@@ -307,7 +307,11 @@ async fn assign_until(client: &Client, generation: u64, reason: Reason) -> Resul
 ///
 /// # Errors
 /// The first call that fails, or answer that is not of the split.
-pub async fn expose(client: &Client, generation: u64, units: Range<usize>) -> Result<BTreeMap<String, String>> {
+pub async fn expose(
+    client: &Client,
+    generation: u64,
+    units: Range<usize>,
+) -> Result<BTreeMap<String, String>> {
     assign_until(client, generation, Reason::Split).await?;
     let mut variants = BTreeMap::new();
     for i in units {
@@ -326,7 +330,7 @@ pub async fn expose(client: &Client, generation: u64, units: Range<usize>) -> Re
 
 /// Whether a unit buys, and for how much: any fixed rule will do.
 fn purchase(index: usize) -> Option<f64> {
-    (index % 3 == 0).then_some(1.25 * (index % 7 + 1) as f64)
+    index.is_multiple_of(3).then_some(1.25 * (index % 7 + 1) as f64)
 }
 
 /// Every third unit of `u0` to `u<n>` buys once, where n is the number of `variants`; each event is sent twice, and one comes with a record that is refused.

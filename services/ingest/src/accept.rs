@@ -103,7 +103,10 @@ fn text(field: &str, text: &str) -> Result<(), FieldError> {
             format!("has {bytes} bytes; at most {MAX_NAME_BYTES} are allowed"),
         ),
         _ => match text.chars().find(|c| c.is_control()) {
-            Some(control) => ("CONTROL_CHARACTER", format!("holds the control character {control:?}; leave it out")),
+            Some(control) => (
+                "CONTROL_CHARACTER",
+                format!("holds the control character {control:?}; leave it out"),
+            ),
             None => return Ok(()),
         },
     };

@@ -50,7 +50,7 @@ pub(super) async fn show(stage: &Stage) -> Result<(), Error> {
     prepare(stage).await?;
     let players = players().count() as u64;
     let visits = players_visits().count() as u64;
-    let progress = Progress::start("replaying exposures", players, stage.terminal);
+    let progress = Progress::start("replaying players", players, stage.terminal);
     let exposed =
         replay::exposures(stage, self::players().map(|player| player.exposure()), &progress).await?;
     progress.finish();

@@ -1,4 +1,4 @@
-//! How far something is: a bar on a terminal, a line for each quarter elsewhere.
+//! How far something is: a bar on a terminal, a line for each tenth elsewhere.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,8 +49,8 @@ impl Progress {
         if let Some(bar) = &self.bar {
             return bar.set_position(now);
         }
-        let quarter = |done: u64| (done.min(self.total) * 4).checked_div(self.total).unwrap_or(4);
-        if quarter(now) > quarter(before) {
+        let tenth = |done: u64| (done.min(self.total) * 10).checked_div(self.total).unwrap_or(10);
+        if tenth(now) > tenth(before) {
             note(format!("  {}: {} of {}", self.what, text(now), text(self.total)));
         }
     }
