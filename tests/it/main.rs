@@ -7,3 +7,4 @@ mod embedded;
 mod faults;
 mod launcher;
 mod laws;
+mod results;

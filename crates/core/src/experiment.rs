@@ -188,7 +188,7 @@ impl Experiment {
     /// A new draft like this one: flag, texts, variants, split, metrics, segment; under the first [`Experiment::copy_key`] that is not
     /// among the `existing` keys, with a `salt` of its own, assigned by Assay.
     ///
-    /// Not copied are dates, pauses, QA overrides, the pinned segment version and what came of it. The control keeps its pinned
+    /// An experiment without a name is copied under its key. Not copied are dates, pauses, QA overrides, the pinned segment version and what came of it. The control keeps its pinned
     /// value: follow with [`Experiment::pin_control`].
     pub fn copy(&self, existing: &[ExperimentKey], salt: String) -> Self {
         let free = |n: &u32| !existing.contains(&self.copy_key(*n));
@@ -197,12 +197,17 @@ impl Experiment {
             .weights()
             .cloned()
             .unwrap_or_else(|| Weights::even(self.variants.len()));
+        let called = if self.name.is_empty() {
+            self.key.as_str()
+        } else {
+            &self.name
+        };
         Self {
             key: self.copy_key(n),
             name: if n > 1 {
-                format!("{} (Copy {n})", self.name)
+                format!("{called} (Copy {n})")
             } else {
-                format!("{} (Copy)", self.name)
+                format!("{called} (Copy)")
             },
             state: State::Draft,
             source: AssignmentSource::Assay,

@@ -61,8 +61,8 @@ pub(super) async fn show(stage: &Stage) -> Result<(), Error> {
         .map(|(_, n)| n)
         .sum();
     let result = wait::caught_up(stage, EXPERIMENT, now(), exposed).await?;
-    output::lines(format!("\n{}\n\n", summary(&counts, took)))?;
-    output::lines(output::results::render(&result))
+    output::lines(format!("\n{}\n", summary(&counts, took)))?;
+    output::lines(output::results::data_lines(&result))
 }
 
 async fn prepare(stage: &Stage) -> Result<(), Error> {

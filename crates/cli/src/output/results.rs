@@ -202,7 +202,7 @@ fn caution(status: pb::ComparisonStatus) -> Option<&'static str> {
     }
 }
 
-fn data_lines(result: &pb::ExperimentResult) -> String {
+pub(crate) fn data_lines(result: &pb::ExperimentResult) -> String {
     let units = result.variants.iter().map(|v| {
         let aside = match v.set_aside_units {
             0 => String::new(),
