@@ -8,3 +8,4 @@ mod faults;
 mod launcher;
 mod laws;
 mod results;
+mod traces;
