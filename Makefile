@@ -17,7 +17,7 @@ demo: ## Build the binary and run a complete experiment in one process, nothing 
 
 test: ## Run every test; installs etcd, Redis and PostgreSQL if they are missing, and starts private ones
 	tools/install-servers.sh
-	cargo build --workspace --locked
+	cargo build --workspace --all-targets --locked
 	cargo test --workspace --locked --no-fail-fast
 
 test-fast: ## Run the tests that need no servers

@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
+/// Most partitions of the log.
+const MAX_PARTITIONS: u32 = 1_024;
+
 /// All settings, one section for each service and three that they share.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -111,7 +114,23 @@ impl ClientSettings {
 impl Settings {
     /// From defaults, `file` and the environment.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, Error> {
-        Ok(settings::load(file)?)
+        let settings: Self = settings::load(file)?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// What holds for the settings together with the stores.
+    fn check(&self) -> Result<(), Error> {
+        let partitions = self.stores.partitions;
+        if (1..=MAX_PARTITIONS).contains(&partitions) {
+            return Ok(());
+        }
+        let problem =
+            format!("is {partitions}; give 1 to {MAX_PARTITIONS}. It is fixed for the life of the log");
+        Err(Error::Setting {
+            key: "stores.partitions",
+            problem,
+        })
     }
 }
 
@@ -139,6 +158,20 @@ mod tests {
             settings.client.analysis,
         ];
         assert_eq!(listen.map(|address| format!("http://{address}")), client);
+    }
+
+    #[test]
+    fn a_number_of_partitions_that_cannot_be_is_refused_with_64() {
+        for (partitions, ok) in [(0, false), (1, true), (1_024, true), (1_025, false)] {
+            let mut settings = Settings::default();
+            settings.stores.partitions = partitions;
+            assert_eq!(settings.check().is_ok(), ok, "{partitions}");
+        }
+        let mut settings = Settings::default();
+        settings.stores.partitions = 0;
+        let error = settings.check().unwrap_err();
+        assert_eq!(error.exit(), assay_platform::Exit::Settings);
+        assert!(error.to_string().contains("stores.partitions"), "{error}");
     }
 
     #[test]

@@ -200,6 +200,11 @@ impl Server {
             Err(_) => {
                 draining.trigger();
                 let laggards = in_flight.list();
+                if laggards.is_empty() {
+                    // An idle peer that does not hang up misses nothing when it is cut off.
+                    tracing::info!(name, "connections without a call are cut off");
+                    return Ok(());
+                }
                 tracing::error!(
                     name,
                     laggards = list(&laggards),
@@ -263,9 +268,6 @@ fn reflect(routes: Routes, descriptors: &[&'static [u8]]) -> Result<Routes, BoxE
 
 /// `2 × assay.config.v1.ConfigService/Watch, 1 × …`
 fn list(laggards: &[(String, usize)]) -> String {
-    if laggards.is_empty() {
-        return "connections without a call".to_owned();
-    }
     let each = laggards.iter().map(|(method, n)| format!("{n} × {method}"));
     each.collect::<Vec<_>>().join(", ")
 }

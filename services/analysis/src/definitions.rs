@@ -61,7 +61,9 @@ pub(crate) struct Definitions {
     kept: Mutex<HashMap<Namespace, (Timestamp, Arc<NamespaceDefinitions>)>>,
 }
 
-const PAGE: i32 = 1_000;
+const PAGE: i32 = 100;
+/// Largest page that is read, in bytes: a hundred of the largest experiments fit.
+const MAX_PAGE_BYTES: usize = 256 * 1024 * 1024;
 const STATES: [ExperimentState; 6] = [
     ExperimentState::Scheduled,
     ExperimentState::Running,
@@ -114,7 +116,8 @@ impl Definitions {
             namespace: namespace.to_string(),
             key: key.to_string(),
         };
-        let response = ExperimentServiceClient::new(self.config.clone())
+        let response = self
+            .experiment_client()
             .get_experiment(request)
             .await?
             .into_inner();
@@ -123,9 +126,17 @@ impl Definitions {
         Ok(define(experiment, &metrics))
     }
 
+    fn experiment_client(&self) -> ExperimentServiceClient<Channel> {
+        ExperimentServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_PAGE_BYTES)
+    }
+
+    fn metric_client(&self) -> MetricServiceClient<Channel> {
+        MetricServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_PAGE_BYTES)
+    }
+
     async fn ask(&self, namespace: &Namespace) -> Result<NamespaceDefinitions, DefinitionsError> {
         let metrics = self.metrics(namespace).await?;
-        let mut client = ExperimentServiceClient::new(self.config.clone());
+        let mut client = self.experiment_client();
         let mut experiments = HashMap::new();
         let mut page_token = String::new();
         loop {
@@ -149,7 +160,7 @@ impl Definitions {
     }
 
     async fn metrics(&self, namespace: &Namespace) -> Result<BTreeMap<MetricKey, Metric>, DefinitionsError> {
-        let mut client = MetricServiceClient::new(self.config.clone());
+        let mut client = self.metric_client();
         let mut metrics = BTreeMap::new();
         let mut page_token = String::new();
         loop {

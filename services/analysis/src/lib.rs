@@ -63,7 +63,8 @@ pub async fn serve(
     };
     let analysis = Arc::new(Analysis { reader });
     let mut loops = JoinSet::new();
-    let readers = settings.readers.max(1);
+    let partitions = analysis.reader.log.partitions() as usize;
+    let readers = settings.readers.clamp(1, partitions.max(1));
     for first in 0..readers {
         loops.spawn(run::read(
             analysis.clone(),

@@ -37,12 +37,14 @@ pub(crate) enum StepError {
 }
 
 /// What a step found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
+    /// Nothing.
+    Idle,
+    /// Some records, and no more for now.
+    CaughtUp,
     /// There may be more at once.
     Busy,
-    /// All caught up.
-    Idle,
 }
 
 /// Reads partitions.
@@ -123,7 +125,11 @@ impl Reader {
             .count(partition, from, to, batch, tau)
             .instrument(span)
             .await?;
-        Ok(if more || full { Step::Busy } else { Step::Idle })
+        Ok(match messages {
+            _ if more || full => Step::Busy,
+            0 => Step::Idle,
+            _ => Step::CaughtUp,
+        })
     }
 
     async fn read(&self, partition: u32, topic: Topic, from: Position) -> Result<Read, StepError> {

@@ -13,6 +13,8 @@ use crate::{
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// After so many rounds that found nothing the wait between them grows no more.
+const IDLE_ROUNDS: u32 = 5;
 
 /// Reads every `readers`-th partition, beginning with `first`, in turn.
 pub(crate) async fn read(
@@ -27,6 +29,7 @@ pub(crate) async fn read(
         .step_by(readers)
         .collect();
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut idle_rounds = 0;
     while !shutdown.is_triggered() {
         let mut step = Step::Idle;
         let mut failed = false;
@@ -35,15 +38,20 @@ pub(crate) async fn read(
                 return;
             }
             match analysis.reader.step(partition).await {
-                Ok(Step::Idle) => {}
-                Ok(Step::Busy) => step = Step::Busy,
+                Ok(found) => step = step.max(found),
                 Err(error) => failed |= report(partition, &error),
             }
         }
+        idle_rounds = if step == Step::Idle {
+            IDLE_ROUNDS.min(idle_rounds + 1)
+        } else {
+            0
+        };
         let pause = match (failed, step) {
             (true, _) => backoff.next_delay(),
             (false, Step::Busy) => Duration::ZERO,
-            (false, Step::Idle) => poll,
+            (false, Step::CaughtUp) => poll,
+            (false, Step::Idle) => poll * idle_rounds,
         };
         if !failed {
             backoff.reset();

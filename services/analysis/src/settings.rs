@@ -16,7 +16,7 @@ pub struct Settings {
     pub readers: usize,
     /// Most entries read at once from each log of a partition, at least 1.
     pub batch_entries: usize,
-    /// How long to wait after a round that found nothing.
+    /// How long to wait after a round that found nothing; grows to five times that while nothing comes.
     #[serde(deserialize_with = "assay_platform::settings::duration")]
     pub poll_interval: Duration,
     /// How long a record may be on its way to the log: an empty log counts as complete up to this long ago.
