@@ -126,7 +126,7 @@ impl Event {
         for text in texts {
             put_text(&mut hash, text);
         }
-        hash.update(self.time.micros().to_be_bytes());
+        hash.update(self.given_time().micros().to_be_bytes());
         hash.update([u8::from(self.value_micros.is_some())]);
         hash.update(self.value_micros.unwrap_or(0).to_be_bytes());
         hash.update([u8::from(self.imported)]);
@@ -136,6 +136,16 @@ impl Event {
             put_attribute(&mut hash, property);
         }
         hash.finalize().into()
+    }
+
+    /// The time that the client gave. One that was left out or lay in the future became the time of receipt: it is no content of
+    /// the client's, and a repetition without time is the same event.
+    fn given_time(&self) -> Timestamp {
+        if self.time == self.received_at {
+            Timestamp::MAX
+        } else {
+            self.time
+        }
     }
 }
 

@@ -85,6 +85,17 @@ fn what_follows_from_the_time_of_receipt_is_not_hashed() {
 }
 
 #[test]
+fn a_repetition_without_a_time_is_the_same_event() {
+    let received = |micros| Event {
+        time: Timestamp::from_micros(micros),
+        received_at: Timestamp::from_micros(micros),
+        ..event()
+    };
+    assert_eq!(received(1).content_hash(), received(2).content_hash());
+    assert_ne!(received(1).content_hash(), event().content_hash());
+}
+
+#[test]
 fn every_content_is_hashed() {
     let property = |name: &str, value: Attribute| Event {
         properties: Attributes::from([(name.into(), value)]),
