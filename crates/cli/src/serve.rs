@@ -48,6 +48,13 @@ fn service_name(service: Service) -> &'static str {
 }
 
 async fn all(settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
+    settings.check_one_process()?;
+    let stores = &settings.stores;
+    if !(stores.postgres_url.is_empty() && stores.redis_url.is_empty() && stores.etcd_endpoints.is_empty()) {
+        output::note(
+            "assay: all services run on SQLite here; the Postgres, etcd and Redis of the settings are for `assay serve SERVICE`",
+        );
+    }
     let listeners = Listeners::bind(&settings).await?;
     let doors = listeners.doors()?;
     let platform = embedded::Platform::open(&settings).await?;

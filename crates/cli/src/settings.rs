@@ -1,15 +1,21 @@
 //! The settings of every verb, from one file and the environment.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use assay_client::Endpoints;
-use assay_platform::{Secret, TelemetrySettings, settings};
+use assay_platform::{Check, Secret, TelemetrySettings, error::chain, settings};
+use assay_storage::{event_log::RedisLog, sql::Database};
 use serde::Deserialize;
 
 use crate::error::Error;
 
-/// Most partitions of the log.
-const MAX_PARTITIONS: u32 = 1_024;
+const PARTITIONS: RangeInclusive<u32> = 1..=1_024;
+/// Connections to Postgres.
+const CONNECTIONS: RangeInclusive<u32> = 1..=1_000;
 
 /// All settings, one section for each service and three that they share.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -35,21 +41,21 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Stores {
-    /// Directory of this process's own files; embedded, of everything.
+    /// Directory of this process's own files; embedded, of everything. Not empty.
     pub(crate) data_dir: PathBuf,
     /// Postgres, such as `postgres://assay:secret@db/assay`; needed by config and analysis.
     pub(crate) postgres_url: Secret,
-    /// Most connections to Postgres of one process, at least 1.
+    /// Most connections to Postgres of one process, 1 to 1000.
     pub(crate) postgres_connections: u32,
-    /// etcd, such as `http://etcd:2379`; needed by config and assignment.
+    /// The members of etcd, such as `http://etcd:2379`, each once; needed by config and assignment.
     pub(crate) etcd_endpoints: Vec<String>,
-    /// What every key in etcd begins with.
+    /// What every key in etcd begins with: a slash and up to 199 visible ASCII characters, the last no slash.
     pub(crate) etcd_prefix: String,
     /// Redis, such as `redis://redis:6379`; needed by assignment, ingest and analysis.
     pub(crate) redis_url: Secret,
-    /// What every key in Redis begins with.
+    /// What every key in Redis begins with: 1 to 200 visible ASCII characters, no braces.
     pub(crate) redis_prefix: String,
-    /// Number of partitions of the log, fixed for its life.
+    /// Number of partitions of the log, 1 to 1024, fixed for its life.
     pub(crate) partitions: u32,
 }
 
@@ -68,7 +74,7 @@ impl Default for Stores {
     }
 }
 
-/// Where the operator's verbs find the services.
+/// Where the operator's verbs find the services; each an address such as `http://config:7071`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ClientSettings {
@@ -100,6 +106,19 @@ impl Default for ClientSettings {
 }
 
 impl ClientSettings {
+    fn check(&self) -> Check {
+        let mut check = Check::section("client");
+        for (key, address) in [
+            ("config", &self.config),
+            ("assignment", &self.assignment),
+            ("ingest", &self.ingest),
+            ("analysis", &self.analysis),
+        ] {
+            check.server(key, address);
+        }
+        check
+    }
+
     /// For the client.
     pub(crate) fn endpoints(&self) -> Endpoints {
         Endpoints {
@@ -115,70 +134,103 @@ impl Settings {
     /// From defaults, `file` and the environment.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, Error> {
         let settings: Self = settings::load(file)?;
-        settings.check()?;
+        settings.check().done()?;
         Ok(settings)
     }
 
-    /// What holds for the settings together with the stores.
-    fn check(&self) -> Result<(), Error> {
-        let partitions = self.stores.partitions;
-        if (1..=MAX_PARTITIONS).contains(&partitions) {
-            return Ok(());
+    /// Everything that is wrong with the values, at once.
+    fn check(&self) -> Check {
+        let mut check = self.config.check();
+        for other in [
+            self.assignment.check(),
+            self.ingest.check(),
+            self.analysis.check(),
+            self.stores.check(),
+            self.client.check(),
+            self.telemetry.check(),
+        ] {
+            check.join(other);
         }
-        let problem =
-            format!("is {partitions}; give 1 to {MAX_PARTITIONS}. It is fixed for the life of the log");
-        Err(Error::Setting {
-            key: "stores.partitions",
-            problem,
-        })
+        check
+    }
+
+    /// What else must hold when one process runs every service: two cannot listen on one address.
+    pub(crate) fn check_one_process(&self) -> Result<(), Error> {
+        let listen = [
+            ("config", self.config.listen),
+            ("assignment", self.assignment.listen),
+            ("ingest", self.ingest.listen),
+            ("analysis", self.analysis.listen),
+        ];
+        let mut check = Check::default();
+        for (n, (section, address)) in listen.iter().enumerate() {
+            if let Some((other, _)) = listen.iter().take(n).find(|(_, other)| collide(*other, *address)) {
+                let problem = format!("is {address}, where `{other}.listen` listens, too; give another port");
+                check.refuse(&format!("{section}.listen"), problem);
+            }
+        }
+        Ok(check.done()?)
+    }
+}
+
+/// Whether both cannot be listened on. Port 0 is any free one; an unspecified address is all of the machine's.
+fn collide(one: SocketAddr, two: SocketAddr) -> bool {
+    let all = one.ip().is_unspecified() || two.ip().is_unspecified();
+    one.port() != 0 && one.port() == two.port() && (all || one.ip() == two.ip())
+}
+
+impl Stores {
+    fn check(&self) -> Check {
+        let mut check = Check::section("stores");
+        if self.data_dir.as_os_str().is_empty() {
+            check.refuse("data_dir", "is empty; give a directory, such as ./assay-data");
+        }
+        check.number("partitions", self.partitions, &PARTITIONS);
+        check.number("postgres_connections", self.postgres_connections, &CONNECTIONS);
+        if !self.postgres_url.is_empty()
+            && let Err(error) = Database::check_postgres_url(self.postgres_url.expose())
+        {
+            let example = "postgres://assay:secret@db/assay";
+            let problem = format!("cannot be used ({}); give one like {example}", chain(&error));
+            check.refuse("postgres_url", problem);
+        }
+        self.check_etcd(&mut check);
+        check.word("redis_prefix", &self.redis_prefix);
+        if self.redis_prefix.contains(['{', '}']) {
+            let problem = "has a brace, which says where Redis keeps a key; give one without";
+            check.refuse("redis_prefix", problem);
+        }
+        if !self.redis_url.is_empty()
+            && let Err(error) = RedisLog::check_url(self.redis_url.expose())
+        {
+            let problem = format!(
+                "cannot be used ({}); give one like redis://redis:6379",
+                chain(&error)
+            );
+            check.refuse("redis_url", problem);
+        }
+        check
+    }
+
+    fn check_etcd(&self, check: &mut Check) {
+        for (n, endpoint) in self.etcd_endpoints.iter().enumerate() {
+            check.server("etcd_endpoints", endpoint);
+            if self.etcd_endpoints.iter().take(n).any(|other| other == endpoint) {
+                let problem = format!("has `{endpoint}` twice; give each member once");
+                check.refuse("etcd_endpoints", problem);
+            }
+        }
+        check.word("etcd_prefix", &self.etcd_prefix);
+        if !self.etcd_prefix.is_empty()
+            && (!self.etcd_prefix.starts_with('/') || self.etcd_prefix.ends_with('/'))
+        {
+            let prefix = &self.etcd_prefix;
+            let problem =
+                format!("is `{prefix}`; give one that begins with a slash and does not end with one");
+            check.refuse("etcd_prefix", problem);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_listen_on_loopback_and_the_verbs_find_them() {
-        let settings: Settings = settings::load_from(None, []).unwrap();
-        let listen = [
-            settings.config.listen,
-            settings.assignment.listen,
-            settings.ingest.listen,
-            settings.analysis.listen,
-        ];
-        assert!(
-            listen.iter().all(|address| address.ip().is_loopback()),
-            "{listen:?}"
-        );
-        let client = [
-            settings.client.config,
-            settings.client.assignment,
-            settings.client.ingest,
-            settings.client.analysis,
-        ];
-        assert_eq!(listen.map(|address| format!("http://{address}")), client);
-    }
-
-    #[test]
-    fn a_number_of_partitions_that_cannot_be_is_refused_with_64() {
-        for (partitions, ok) in [(0, false), (1, true), (1_024, true), (1_025, false)] {
-            let mut settings = Settings::default();
-            settings.stores.partitions = partitions;
-            assert_eq!(settings.check().is_ok(), ok, "{partitions}");
-        }
-        let mut settings = Settings::default();
-        settings.stores.partitions = 0;
-        let error = settings.check().unwrap_err();
-        assert_eq!(error.exit(), assay_platform::Exit::Settings);
-        assert!(error.to_string().contains("stores.partitions"), "{error}");
-    }
-
-    #[test]
-    fn unknown_keys_stop_the_start_with_64() {
-        let set = [("ASSAY__STORES__DATADIR".to_owned(), "x".to_owned())];
-        let error = Error::from(settings::load_from::<Settings>(None, set).unwrap_err());
-        assert_eq!(error.exit(), assay_platform::Exit::Settings);
-        assert!(error.to_string().contains("ASSAY__STORES__DATADIR"), "{error}");
-    }
-}
+mod tests;

@@ -87,6 +87,14 @@ pub fn connect_lazy(uri: &str, options: &ChannelOptions) -> Result<Channel, Chan
     Ok(ClientTrace::new(Deadlines::new(endpoint.connect_lazy(), uri)))
 }
 
+/// Whether `uri` is an address that [`connect_lazy`] takes when no TLS is set up.
+///
+/// # Errors
+/// [`ChannelError::BadUri`] if it is not.
+pub fn check_address(uri: &str) -> Result<(), ChannelError> {
+    parse(uri, false).map(|_| ())
+}
+
 fn parse(uri: &str, has_tls: bool) -> Result<Uri, ChannelError> {
     let bad = |problem: &str| ChannelError::BadUri {
         uri: uri.to_owned(),
@@ -102,8 +110,9 @@ fn parse(uri: &str, has_tls: bool) -> Result<Uri, ChannelError> {
         (Some("https"), false) => return Err(bad("`https` needs TLS to be set up")),
         _ => return Err(bad("it does not begin with `http://` or `https://`")),
     }
-    match parsed.path() {
-        "" | "/" => Ok(parsed),
+    match (parsed.path(), parsed.query()) {
+        _ if parsed.host().is_none_or(str::is_empty) => Err(bad("it has no host")),
+        ("" | "/", None) => Ok(parsed),
         _ => Err(bad("it has a path")),
     }
 }

@@ -31,6 +31,6 @@ pub use crypto::install_crypto;
 pub use error::{Code, Failure, FieldViolation};
 pub use exit::Exit;
 pub use server::{Health, Server};
-pub use settings::{Secret, SettingsError};
+pub use settings::{Check, Secret, SettingsError};
 pub use shutdown::Shutdown;
 pub use telemetry::{Telemetry, TelemetrySettings};

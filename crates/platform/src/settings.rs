@@ -8,14 +8,16 @@
 //! accident: for a Service named `assay-config` it puts `ASSAY_CONFIG_PORT` into every pod. Values are plain text and
 //! take the type of their key; lists are written as in TOML, `["a", "b"]`.
 
+mod check;
 mod duration;
 mod secret;
 
 use std::path::{Path, PathBuf};
 
-use config::{Config, ConfigError, File, FileFormat};
+use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
 use serde::de::DeserializeOwned;
 
+pub use check::{Check, WrongValue};
 pub use duration::deserialize as duration;
 pub use secret::Secret;
 
@@ -48,6 +50,12 @@ pub enum SettingsError {
         variable: String,
         /// What is wrong, without the value unless its type is.
         problem: String,
+    },
+    /// Values are readable and cannot be used; all of them, a line each when there are several.
+    #[error("{}", check::sentences(wrong))]
+    Values {
+        /// Each with its key and what is wrong.
+        wrong: Vec<WrongValue>,
     },
     /// Neither source is to blame alone, such as a key that is missing.
     #[error("settings: {problem}")]
@@ -93,12 +101,38 @@ fn read(path: &Path) -> Result<String, SettingsError> {
 fn assemble<T: DeserializeOwned>(text: Option<&str>, env: &[(String, String)]) -> Result<T, ConfigError> {
     let mut builder = Config::builder();
     if let Some(text) = text {
-        builder = builder.add_source(File::from_str(text, FileFormat::Toml));
+        builder = builder.add_source(Exact(text.to_owned()));
     }
     for (name, value) in env {
         builder = builder.set_override(key(name), list(value))?;
     }
     builder.build()?.try_deserialize()
+}
+
+/// A TOML text whose fractions stay what they are: `config` would cut `1.5` to 1 for a key that takes whole numbers, but reads the text
+/// `1.5` as a fraction where one is asked for, and refuses it elsewhere.
+#[derive(Clone, Debug)]
+struct Exact(String);
+
+impl Source for Exact {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let mut table = File::from_str(&self.0, FileFormat::Toml).collect()?;
+        table.values_mut().for_each(spell_fractions);
+        Ok(table)
+    }
+}
+
+fn spell_fractions(value: &mut Value) {
+    match &mut value.kind {
+        ValueKind::Float(number) => value.kind = ValueKind::String(number.to_string()),
+        ValueKind::Table(table) => table.values_mut().for_each(spell_fractions),
+        ValueKind::Array(items) => items.iter_mut().for_each(spell_fractions),
+        _ => {}
+    }
 }
 
 /// `ASSAY__CONFIG__LISTEN` → `config.listen`.
@@ -111,7 +145,7 @@ fn key(name: &str) -> String {
 /// The value of a variable: a list if it reads as one in TOML, else the text as it is.
 ///
 /// Nothing else is guessed: a password `007` must stay `007`. Keys of other types parse the text themselves.
-fn list(value: &str) -> config::Value {
+fn list(value: &str) -> Value {
     let parsed = || {
         let source = File::from_str(&format!("list = {value}"), FileFormat::Toml);
         Config::builder()

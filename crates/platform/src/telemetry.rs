@@ -18,6 +18,7 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::settings::Check;
 pub use context::{current_trace_id, current_traceparent, link_span};
 pub use export::FLUSH_DEADLINE;
 
@@ -25,9 +26,9 @@ pub use export::FLUSH_DEADLINE;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetrySettings {
-    /// `service.name` of the spans, such as `assay-assignment`.
+    /// `service.name` of the spans, such as `assay-assignment`: 1 to 200 visible ASCII characters.
     pub service_name: String,
-    /// The OTLP/gRPC collector, such as `http://collector:4317`. None: no traces.
+    /// The OTLP/gRPC collector, such as `http://collector:4317`. None, or empty: no traces.
     pub otlp_endpoint: Option<String>,
     /// The form of log lines.
     pub log_format: LogFormat,
@@ -57,6 +58,27 @@ impl Default for TelemetrySettings {
             log_filter: "info,sea_orm_migration=warn,sqlx=warn".to_owned(),
             sample_ratio: 1.0,
         }
+    }
+}
+
+impl TelemetrySettings {
+    /// What is wrong with the values.
+    pub fn check(&self) -> Check {
+        let mut check = Check::section("telemetry");
+        check.word("service_name", &self.service_name);
+        check.number("sample_ratio", self.sample_ratio, &(0.0..=1.0));
+        match self.otlp_endpoint.as_deref() {
+            None | Some("") => {}
+            Some(endpoint) => check.server("otlp_endpoint", endpoint),
+        }
+        if let Err(error) = EnvFilter::builder().parse(&self.log_filter) {
+            let filter = &self.log_filter;
+            let problem = format!(
+                "is `{filter}`, which cannot be read ({error}); write one like `info,assay_storage=debug`"
+            );
+            check.refuse("log_filter", problem);
+        }
+        check
     }
 }
 

@@ -54,6 +54,14 @@ impl Database {
         })
     }
 
+    /// Whether `url` is one of a Postgres database, without asking the server.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]; does not repeat the url.
+    pub fn check_postgres_url(url: &str) -> Result<(), Error> {
+        connect::check_postgres_url(url)
+    }
+
     /// Brings the tables up to date, all or nothing. Any number of processes may do this at once: one does it, the others wait.
     ///
     /// # Errors

@@ -1,9 +1,20 @@
 //! What can be set, and what holds when it is not.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use assay_platform::settings::duration;
+use assay_platform::{Check, server::DRAIN_DEADLINE, settings::duration, shutdown::WORK_DEADLINE};
 use serde::Deserialize;
+
+const BUS_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
+const COMPARE_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3_600);
+/// At least what one request may record, so that no request is too large for an empty spool or buffer.
+const SPOOL_BYTES: RangeInclusive<u64> = (4 << 20)..=(1 << 40);
+const SEGMENT_BYTES: RangeInclusive<u64> = (64 << 10)..=(1 << 30);
+const BUFFER_BYTES: RangeInclusive<u64> = (4 << 20)..=(4 << 30);
+const SHIP_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
+/// What is left for it when the server's calls have taken all of their time to end.
+const DRAIN: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=WORK_DEADLINE.saturating_sub(DRAIN_DEADLINE);
 
 /// Settings of assignment.
 #[derive(Debug, Clone, Deserialize)]
@@ -13,10 +24,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Whether to answer gRPC reflection.
     pub reflection: bool,
-    /// How long a start waits for the configuration bus before it serves the snapshot file, such as `1s`.
+    /// How long a start waits for the configuration bus before it serves the snapshot file, such as `1s`, in 0s to 1m.
     #[serde(deserialize_with = "duration")]
     pub bus_wait: Duration,
-    /// How often a full read of the bus is compared with what the watch has built, such as `5m`; jittered.
+    /// How often a full read of the bus is compared with what the watch has built, such as `5m`, in 1s to 24h; jittered.
     #[serde(deserialize_with = "duration")]
     pub compare_interval: Duration,
     /// What becomes of exposures.
@@ -30,18 +41,51 @@ pub struct ExposureSettings {
     /// Whether they are written to a file before the answer goes out, so that the death of the process loses none. Off, for read-only
     /// disks: they wait in memory.
     pub spool: bool,
-    /// How much the spool, or the memory in its place, may hold, in bytes; beyond, the newest are dropped and counted.
+    /// How much the spool, or the memory in its place, may hold, in bytes, 4 MiB to 1 TiB; beyond, the newest are dropped
+    /// and counted.
     pub spool_bytes: u64,
-    /// Size of one file of the spool, in bytes.
+    /// Size of one file of the spool, in bytes, 64 KiB to 1 GiB and at most `spool_bytes`.
     pub spool_segment_bytes: u64,
-    /// How much may wait to be written to the spool, in bytes; beyond, the newest are dropped and counted.
+    /// How much may wait to be written to the spool, in bytes, 4 MiB to 4 GiB; beyond, the newest are dropped and counted.
     pub buffer_bytes: usize,
-    /// How long they are gathered before they are sent, such as `5ms`.
+    /// How long they are gathered before they are sent, such as `5ms`, in 1ms to 10s.
     #[serde(deserialize_with = "duration")]
     pub ship_interval: Duration,
-    /// How long the end of the process waits for the log to take what is left, such as `3s`; what is spooled is sent by the next start.
+    /// How long the end of the process waits for the log to take what is left, such as `3s`, in 100ms to 4s, because the process
+    /// must be gone soon; what is spooled is sent by the next start.
     #[serde(deserialize_with = "duration")]
     pub drain_deadline: Duration,
+}
+
+impl Settings {
+    /// What is wrong with the values.
+    pub fn check(&self) -> Check {
+        let mut check = Check::section("assignment");
+        check.duration("bus_wait", self.bus_wait, &BUS_WAIT);
+        check.duration("compare_interval", self.compare_interval, &COMPARE_INTERVAL);
+        check.join(self.exposures.check());
+        check
+    }
+}
+
+impl ExposureSettings {
+    fn check(&self) -> Check {
+        let mut check = Check::section("assignment.exposures");
+        check.bytes("spool_bytes", self.spool_bytes, &SPOOL_BYTES);
+        check.bytes("spool_segment_bytes", self.spool_segment_bytes, &SEGMENT_BYTES);
+        if self.spool_segment_bytes > self.spool_bytes {
+            let problem = format!(
+                "is {}, more than `spool_bytes` ({}); give less, or raise that",
+                self.spool_segment_bytes, self.spool_bytes
+            );
+            check.refuse("spool_segment_bytes", problem);
+        }
+        let buffer_bytes = u64::try_from(self.buffer_bytes).unwrap_or(u64::MAX);
+        check.bytes("buffer_bytes", buffer_bytes, &BUFFER_BYTES);
+        check.duration("ship_interval", self.ship_interval, &SHIP_INTERVAL);
+        check.duration("drain_deadline", self.drain_deadline, &DRAIN);
+        check
+    }
 }
 
 impl Default for Settings {

@@ -1,8 +1,11 @@
 //! What an operator may choose for this service.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
+use assay_platform::Check;
 use serde::Deserialize;
+
+const RECONCILE_SECONDS: RangeInclusive<u64> = 1..=3_600;
 
 /// Settings of the service, section `[config]` of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -10,8 +13,8 @@ use serde::Deserialize;
 pub struct Settings {
     /// Address to listen on; loopback unless told otherwise.
     pub listen: SocketAddr,
-    /// How often the whole bus is compared with the truth, in seconds, at least 1. Changes made here are published at
-    /// once; this finds what others have changed or lost.
+    /// How often the whole bus is compared with the truth, in seconds, 1 to 3600. Changes made here are published at once;
+    /// this finds what others have changed or lost.
     pub reconcile_interval_seconds: u64,
     /// Whether to answer gRPC reflection.
     pub reflection: bool,
@@ -28,14 +31,36 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What is wrong with the values.
+    pub fn check(&self) -> Check {
+        let mut check = Check::section("config");
+        check.number(
+            "reconcile_interval_seconds",
+            self.reconcile_interval_seconds,
+            &RECONCILE_SECONDS,
+        );
+        check
+    }
+
     pub(crate) fn reconcile_interval(&self) -> Duration {
-        Duration::from_secs(self.reconcile_interval_seconds.max(1))
+        Duration::from_secs(self.reconcile_interval_seconds)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interval_of_nothing_or_of_days_is_refused() {
+        for (seconds, n_wrong) in [(0, 1), (1, 0), (3_600, 0), (3_601, 1)] {
+            let settings = Settings {
+                reconcile_interval_seconds: seconds,
+                ..Settings::default()
+            };
+            assert_eq!(settings.check().wrong().len(), n_wrong, "{seconds}");
+        }
+    }
 
     #[test]
     fn an_empty_section_means_the_defaults_and_unknown_keys_are_refused() {

@@ -1,8 +1,12 @@
 //! What can be set, and what holds when it is not.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
+use assay_platform::Check;
 use serde::Deserialize;
+
+/// One minute to a year.
+const LATENESS: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 3600);
 
 /// Settings of ingest.
 #[derive(Debug, Clone, Deserialize)]
@@ -13,7 +17,7 @@ pub struct Settings {
     /// Whether imports (records that keep the times they give, and exposures decided elsewhere) are permitted.
     /// When not set: only on a loopback address.
     pub imports: Option<bool>,
-    /// How late an event may come and still count, such as `72h`. Later ones are kept and counted apart.
+    /// How late an event may come and still count, such as `72h`, in 1m to 8760h. Later ones are kept and counted apart.
     #[serde(deserialize_with = "assay_platform::settings::duration")]
     pub lateness_allowance: Duration,
     /// Whether to answer gRPC reflection.
@@ -32,6 +36,13 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What is wrong with the values.
+    pub fn check(&self) -> Check {
+        let mut check = Check::section("ingest");
+        check.duration("lateness_allowance", self.lateness_allowance, &LATENESS);
+        check
+    }
+
     /// Whether imports are permitted.
     pub(crate) fn imports_permitted(&self) -> bool {
         self.imports.unwrap_or_else(|| self.listen.ip().is_loopback())

@@ -120,12 +120,11 @@ fn url<'s>(secret: &'s Secret, key: &'static str, service: &str) -> Result<&'s s
 /// The database, up to date; nothing when `shutdown` came first.
 async fn database(stores: &Stores, service: &str, shutdown: &Shutdown) -> Result<Option<Database>, Error> {
     let url = url(&stores.postgres_url, "stores.postgres_url", service)?;
-    let connections = stores.postgres_connections.max(1);
     let mut delays = Backoff::new(FIRST_DELAY, MAX_DELAY);
     let give_up = tokio::time::Instant::now() + DATABASE_WAIT;
     loop {
         let opened = async {
-            let database = Database::connect(url, connections).await?;
+            let database = Database::connect(url, stores.postgres_connections).await?;
             database.migrate().await.map(|()| database)
         };
         let Some(opened) = shutdown.or_done(opened).await else {

@@ -108,6 +108,23 @@ fn environment_values_take_the_type_of_their_key() {
 }
 
 #[test]
+fn a_fraction_is_not_cut_to_a_whole_number() {
+    let message = problem("[config]\nmax_items = 1.5\n", &[]);
+    assert!(
+        message.contains("1.5") && message.contains("config.max_items"),
+        "{message}"
+    );
+    assert_eq!(
+        load_sample("[config]\nratio = 0.75\n", &[]).unwrap().config.ratio,
+        0.75
+    );
+    assert_eq!(
+        load_sample("[config]\nratio = 1\n", &[]).unwrap().config.ratio,
+        1.0
+    );
+}
+
+#[test]
 fn a_text_that_looks_like_a_list_stays_text() {
     let sample = load_sample("", &[("ASSAY__CONFIG__PASSWORD", "[secret")]).unwrap();
     assert_eq!(sample.config.password.unwrap().expose(), "[secret");

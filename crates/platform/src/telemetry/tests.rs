@@ -21,6 +21,35 @@ use crate::test_rpc::{Gate, READY, start};
 
 const CHECK: &str = "grpc.health.v1.Health/Check";
 
+#[test]
+fn each_wrong_value_is_named() {
+    let wrong = |edit: fn(&mut TelemetrySettings)| {
+        let mut settings = TelemetrySettings::default();
+        edit(&mut settings);
+        let check = settings.check();
+        check
+            .wrong()
+            .iter()
+            .map(|one| one.key.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(wrong(|_| {}), Vec::<String>::new());
+    assert_eq!(
+        wrong(|s| s.otlp_endpoint = Some(String::new())),
+        Vec::<String>::new()
+    );
+    assert_eq!(wrong(|s| s.sample_ratio = f64::NAN), ["telemetry.sample_ratio"]);
+    assert_eq!(wrong(|s| s.service_name.clear()), ["telemetry.service_name"]);
+    assert_eq!(
+        wrong(|s| s.log_filter = "a=b=c".to_owned()),
+        ["telemetry.log_filter"]
+    );
+    assert_eq!(
+        wrong(|s| s.otlp_endpoint = Some("collector".to_owned())),
+        ["telemetry.otlp_endpoint"]
+    );
+}
+
 /// An OTLP receiver that keeps what it gets.
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<Vec<Span>>>);

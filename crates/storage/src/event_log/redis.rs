@@ -49,6 +49,14 @@ pub struct RedisLog {
 }
 
 impl RedisLog {
+    /// Whether `url` is one that [`RedisLog::connect`] understands, without asking the server.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]; does not repeat the url.
+    pub fn check_url(url: &str) -> Result<(), Error> {
+        Ok(Link::new(url, String::new(), 1).map(|_| ())?)
+    }
+
     /// A log of `partitions` partitions under `prefix` (by default `assay`) on the server at `url`, such as
     /// `redis://host:6379/0`, or `rediss://` for TLS.
     ///

@@ -29,7 +29,7 @@ pub(super) struct Connections {
 
 /// Opens `url`.
 pub(super) async fn open(url: &str, max_connections: u32) -> Result<Connections, Error> {
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+    if is_postgres(url) {
         let both = postgres(url, max_connections).await?;
         return Ok(Connections {
             write: both.clone(),
@@ -65,9 +65,27 @@ pub(super) async fn open(url: &str, max_connections: u32) -> Result<Connections,
     })
 }
 
+/// Refuses what is no url of a Postgres database.
+pub(super) fn check_postgres_url(url: &str) -> Result<(), Error> {
+    if !is_postgres(url) {
+        return Err(Error::Refused {
+            store: "postgres",
+            source: "the url begins with neither `postgres://` nor `postgresql://`".into(),
+        });
+    }
+    postgres_options(url).map(|_| ())
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, Error> {
+    PgConnectOptions::from_str(url).map_err(|error| classify_driver(&error.into()))
+}
+
 async fn postgres(url: &str, max_connections: u32) -> Result<DatabaseConnection, Error> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|error| classify_driver(&error.into()))?
+    let options = postgres_options(url)?
         .application_name("assay")
         .options([
             ("statement_timeout", "10s"),
