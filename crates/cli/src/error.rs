@@ -3,7 +3,7 @@
 use std::{fmt, io, path::PathBuf};
 
 use assay_platform::{
-    Code, Exit, SettingsError,
+    Code, Exit, Failure, SettingsError,
     error::{BoxError, chain},
     server::BindError,
     shutdown::Aborted,
@@ -27,6 +27,11 @@ pub(crate) enum Error {
     Telemetry(TelemetryError),
     /// The data directory cannot be used.
     DataDir { path: PathBuf, problem: String },
+    /// A database in the data directory cannot be opened.
+    Database {
+        path: PathBuf,
+        source: assay_storage::Error,
+    },
     /// Another process works on the data directory.
     DataDirInUse { path: PathBuf },
     /// An address cannot be listened on.
@@ -56,11 +61,13 @@ impl Error {
     /// With which code the process ends.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Client(error) => error.code().map_or(Exit::Usage, Exit::from),
+            Self::Client(assay_client::Error::Endpoint(_)) => Exit::Settings,
+            Self::Client(assay_client::Error::Call(failure)) if is_elsewhere(failure) => Exit::Unavailable,
+            Self::Client(error) => error.code().map_or(Exit::Failure, Exit::from),
             Self::Usage(_) => Exit::Usage,
             Self::File { .. } | Self::Refused(_) | Self::Output(_) => Exit::Failure,
             Self::Settings(_) | Self::Setting { .. } | Self::Telemetry(_) => Exit::Settings,
-            Self::DataDir { .. } => Exit::CannotCreate,
+            Self::DataDir { .. } | Self::Database { .. } => Exit::CannotCreate,
             Self::Bind(error) if error.kind == io::ErrorKind::AddrInUse => Exit::Temporary,
             Self::Bind(_) => Exit::Settings,
             Self::Store(error) if error.is_transient() => Exit::Unavailable,
@@ -95,6 +102,19 @@ impl fmt::Display for Error {
                     path.display()
                 )
             }
+            Self::Database { path, source } => {
+                let remedy = match source {
+                    assay_storage::Error::Corrupt { .. } => {
+                        "move the file away or bring back a backup, or choose"
+                    }
+                    _ => "choose",
+                };
+                let (path, cause) = (path.display(), chain(source));
+                write!(
+                    f,
+                    "database `{path}` cannot be used: {cause}; {remedy} another directory with --data-dir"
+                )
+            }
             Self::DataDirInUse { path } => write!(
                 f,
                 "data directory `{}` is in use by another process; stop it or choose another with --data-dir",
@@ -116,6 +136,13 @@ fn client(f: &mut fmt::Formatter<'_>, error: &assay_client::Error) -> fmt::Resul
     let Some(failure) = error.failure() else {
         return Ok(());
     };
+    if let Some(section) = called(failure) {
+        let variable = section.to_uppercase();
+        write!(
+            f,
+            "; start {section} there (`assay serve`), or set `client.{section}` (ASSAY__CLIENT__{variable}) to its address"
+        )?;
+    }
     if failure.reason != failure.code.name() && failure.violations.is_empty() {
         write!(f, " ({})", failure.reason)?;
     }
@@ -126,6 +153,21 @@ fn client(f: &mut fmt::Formatter<'_>, error: &assay_client::Error) -> fmt::Resul
         write!(f, "\n  {}: {description} ({})", violation.field, violation.reason)?;
     }
     Ok(())
+}
+
+/// The service whose address may be wrong, when the channel to it says that it could not be called.
+fn called(failure: &Failure) -> Option<&str> {
+    let is_channel = failure.metadata.iter().any(|(name, _)| name == "server");
+    let (_, service) = failure
+        .metadata
+        .iter()
+        .find(|(name, _)| is_channel && name == "service")?;
+    service.strip_prefix("assay.")?.split('.').next()
+}
+
+/// Whether a server answered that does not have the service: the address is that of another one.
+fn is_elsewhere(failure: &Failure) -> bool {
+    failure.code == Code::Unimplemented && called(failure).is_some()
 }
 
 impl std::error::Error for Error {}
@@ -155,7 +197,7 @@ impl From<assay_platform::channel::ChannelError> for Error {
 
 #[cfg(test)]
 mod tests {
-    use assay_platform::{Failure, FieldViolation};
+    use assay_platform::FieldViolation;
 
     use super::*;
 
@@ -174,6 +216,31 @@ mod tests {
         let text = error.to_string();
         assert_eq!(text.lines().count(), 3, "{text}");
         assert!(text.ends_with("\n  flag.type: is 9 (UNKNOWN_VALUE)"), "{text}");
+    }
+
+    #[test]
+    fn a_service_that_is_not_there_names_the_setting_of_its_address() {
+        for (code, exit) in [
+            (Code::Unavailable, Exit::Unavailable),
+            (Code::Unimplemented, Exit::Unavailable),
+            (Code::DeadlineExceeded, Exit::Temporary),
+        ] {
+            let failure = Failure::new(code, code.name(), "cannot reach http://x:1")
+                .with_metadata("server", "http://x:1")
+                .with_metadata("service", "assay.analysis.v1.AnalysisService");
+            let error = Error::Client(failure.into());
+            assert_eq!(
+                error.to_string(),
+                "cannot reach http://x:1; start analysis there (`assay serve`), or set `client.analysis` \
+                 (ASSAY__CLIENT__ANALYSIS) to its address"
+            );
+            assert_eq!(error.exit(), exit);
+        }
+        let wrong = assay_client::Client::connect(&assay_client::Endpoints {
+            config: "nowhere".to_owned(),
+            ..Default::default()
+        });
+        assert_eq!(Error::from(wrong.unwrap_err()).exit(), Exit::Settings);
     }
 
     #[test]

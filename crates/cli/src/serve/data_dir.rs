@@ -45,9 +45,20 @@ impl DataDir {
         &self.path
     }
 
-    /// The address of the SQLite database `name` in it.
-    pub(crate) fn sqlite(&self, name: &str) -> String {
-        format!("sqlite://{}", self.path.join(name).display())
+    /// The SQLite database `name` in it: its file and its address.
+    pub(crate) fn sqlite(&self, name: &str) -> Result<(PathBuf, String), Error> {
+        let file = self.path.join(name);
+        let path = file.to_str().ok_or_else(|| Error::DataDir {
+            path: self.path.clone(),
+            problem: "its name is not UTF-8".to_owned(),
+        })?;
+        // What has a meaning in an address, or is a database in memory, is spelled out.
+        let path = path
+            .replace('%', "%25")
+            .replace('?', "%3F")
+            .replace('#', "%23")
+            .replace(':', "%3A");
+        Ok((file, format!("sqlite://{path}")))
     }
 }
 

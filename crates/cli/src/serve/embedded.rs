@@ -96,10 +96,15 @@ impl Platform {
     /// Opens the stores in the data directory, and makes what is missing.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, Error> {
         let data_dir = DataDir::open(&settings.stores.data_dir)?;
-        let database = Database::connect(&data_dir.sqlite("assay.db"), READERS).await?;
-        database.migrate().await?;
+        let (file, url) = data_dir.sqlite("assay.db")?;
+        let database = database(&url)
+            .await
+            .map_err(|source| Error::Database { path: file, source })?;
         // The log has a file of its own, for SQLite has one writer a file.
-        let log = EmbeddedLog::connect(&data_dir.sqlite("log.db"), settings.stores.partitions).await?;
+        let (file, url) = data_dir.sqlite("log.db")?;
+        let log = EmbeddedLog::connect(&url, settings.stores.partitions)
+            .await
+            .map_err(|source| Error::Database { path: file, source })?;
         Ok(Self {
             store: Arc::new(SqlConfigStore::new(database.clone())),
             analysis: Arc::new(SqlAnalysisStore::new(database)),
@@ -169,6 +174,13 @@ impl Platform {
     }
 }
 
+/// The database at `url`, up to date.
+async fn database(url: &str) -> Result<Database, assay_storage::Error> {
+    let database = Database::connect(url, READERS).await?;
+    database.migrate().await?;
+    Ok(database)
+}
+
 /// Runs one service; when it ends for whatever reason, the others are to end, too.
 async fn ends_all<E: Into<BoxError>>(
     service: &'static str,
@@ -181,4 +193,54 @@ async fn ends_all<E: Into<BoxError>>(
         service,
         source: error.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_platform::Exit;
+
+    use super::*;
+
+    async fn open(directory: &std::path::Path) -> Result<Platform, Error> {
+        let mut settings = Settings::default();
+        settings.stores.data_dir = directory.to_owned();
+        Platform::open(&settings).await
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_is_named_with_a_way_out() {
+        for name in ["assay.db", "log.db"] {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join(name);
+            std::fs::write(
+                &file,
+                "these are letters to a friend, not a database. ".repeat(100),
+            )
+            .unwrap();
+            let error = open(directory.path()).await.err().unwrap();
+            assert_eq!(error.exit(), Exit::CannotCreate, "{error}");
+            let text = error.to_string();
+            assert!(
+                text.starts_with(&format!("database `{}` cannot be used: ", file.display())),
+                "{text}"
+            );
+            assert!(
+                text.contains("not a database") && text.contains("--data-dir"),
+                "{text}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_directory_of_any_name_holds_its_own_files() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in ["größe 1", "100%41", "a?mode=memory", "b#c", ":memory:"] {
+            let directory = parent.path().join(name);
+            drop(open(&directory).await.unwrap());
+            assert!(
+                directory.join("assay.db").is_file() && directory.join("log.db").is_file(),
+                "{name}"
+            );
+        }
+    }
 }

@@ -7,10 +7,11 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tonic::{ConnectError, Status, TimeoutExpired};
 use tower::Service;
 
-use crate::error::{BoxError, chain};
+use crate::error::{BoxError, Code, Failure, chain};
 
 /// Calls failures of the transport by their right names: a timeout is `DEADLINE_EXCEEDED` (tonic says `CANCELLED`), a
-/// server that cannot be reached is `UNAVAILABLE` and says which one.
+/// server that cannot be reached, or does not speak gRPC, is `UNAVAILABLE`, and one that does not have the service is
+/// `UNIMPLEMENTED`; all say which address was called, in the metadata `server` and `service`, too.
 #[derive(Clone, Debug)]
 pub struct Deadlines<S> {
     inner: S,
@@ -37,15 +38,24 @@ where
     type Future = DeadlineFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        let called = |uri: &Arc<str>| Called {
+            uri: uri.clone(),
+            service: String::new(),
+        };
         self.inner
             .poll_ready(cx)
-            .map_err(|error| status(error.into(), &self.uri))
+            .map_err(|error| called(&self.uri).status(error.into()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let path = request.uri().path().trim_start_matches('/');
+        let service = path.split('/').next().unwrap_or_default().to_owned();
         DeadlineFuture {
+            called: Called {
+                uri: self.uri.clone(),
+                service,
+            },
             inner: self.inner.call(request),
-            uri: self.uri.clone(),
         }
     }
 }
@@ -54,7 +64,7 @@ where
 #[derive(Debug)]
 pub struct DeadlineFuture<F> {
     inner: F,
-    uri: Arc<str>,
+    called: Called,
 }
 
 impl<F, R, E> Future for DeadlineFuture<F>
@@ -68,9 +78,9 @@ where
         Pin::new(&mut self.inner).poll(cx).map(|done| match done {
             Ok(mut response) => {
                 rename_timeout(response.headers_mut());
-                Ok(response)
+                self.called.judge(&response).map(|()| response)
             }
-            Err(error) => Err(status(error.into(), &self.uri)),
+            Err(error) => Err(self.called.status(error.into())),
         })
     }
 }
@@ -83,16 +93,63 @@ pub(super) fn rename_timeout(headers: &mut HeaderMap) {
     }
 }
 
-fn status(error: BoxError, uri: &str) -> Status {
-    if has::<TimeoutExpired>(error.as_ref()) {
-        return Status::deadline_exceeded(format!("no answer from {uri} in time"));
+/// Who was called.
+#[derive(Debug)]
+struct Called {
+    uri: Arc<str>,
+    /// The service of the API; empty when the call had not begun.
+    service: String,
+}
+
+impl Called {
+    fn status(&self, error: BoxError) -> Status {
+        let uri = &self.uri;
+        if has::<TimeoutExpired>(error.as_ref()) {
+            return self.failed(Code::DeadlineExceeded, format!("no answer from {uri} in time"));
+        }
+        if has::<ConnectError>(error.as_ref()) {
+            return self.failed(
+                Code::Unavailable,
+                format!("cannot reach {uri}: {}", root(error.as_ref())),
+            );
+        }
+        let cause = chain(error.as_ref());
+        let is_answer = has::<Status>(error.as_ref());
+        match Status::try_from_error(error) {
+            // What the transport meets by itself, such as an answer in another protocol, is no bug of ours.
+            Ok(status) if is_answer || status.code() == tonic::Code::ResourceExhausted => status,
+            _ => self.failed(
+                Code::Unavailable,
+                format!("call to {uri} failed: {cause}; perhaps that is no gRPC server"),
+            ),
+        }
     }
-    if has::<ConnectError>(error.as_ref()) {
-        return Status::unavailable(format!("cannot reach {uri}: {}", root(error.as_ref())));
+
+    /// Whether it is an answer of gRPC at all, and of a server that has the service.
+    fn judge<R>(&self, response: &Response<R>) -> Result<(), Status> {
+        let uri = &self.uri;
+        let (headers, http) = (response.headers(), response.status());
+        match headers.get("grpc-status") {
+            None if http != http::StatusCode::OK => Err(self.failed(
+                Code::Unavailable,
+                format!("{uri} answers with HTTP {}: it is no gRPC server", http.as_u16()),
+            )),
+            Some(code) if code == "12" && headers.get("grpc-message").is_none_or(HeaderValue::is_empty) => {
+                let service = &self.service;
+                Err(self.failed(
+                    Code::Unimplemented,
+                    format!("the server at {uri} has no {service}, or not this call of it"),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
-    match Status::try_from_error(error) {
-        Ok(status) => status,
-        Err(error) => Status::unavailable(format!("call to {uri} failed: {}", chain(error.as_ref()))),
+
+    fn failed(&self, code: Code, message: String) -> Status {
+        Failure::new(code, code.name(), message)
+            .with_metadata("server", &*self.uri)
+            .with_metadata("service", &self.service)
+            .into()
     }
 }
 

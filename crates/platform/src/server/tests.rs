@@ -138,6 +138,10 @@ async fn status_of(running: &Running, path: &str) -> Code {
         .body(tonic::body::Body::empty())
         .unwrap();
     let mut channel = running.channel();
-    let response = channel.ready().await.unwrap().call(request).await.unwrap();
-    tonic::Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+    match channel.ready().await.unwrap().call(request).await {
+        Ok(response) => {
+            tonic::Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+        }
+        Err(status) => status.code(),
+    }
 }

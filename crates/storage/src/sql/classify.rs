@@ -105,7 +105,11 @@ fn classify_sqlite(refusal: &dyn DatabaseError, error: &Arc<sqlx::Error>) -> Err
         // BUSY, LOCKED, INTERRUPT, IOERR, CANTOPEN, PROTOCOL
         (_, 5 | 6 | 9 | 10 | 14 | 15) => Error::Unavailable { store, source },
         // CORRUPT, NOTADB
-        (_, 11 | 26) => corrupt(store, error.to_string()),
+        (_, 11 | 26) => Error::Corrupt {
+            store,
+            what: "the file".into(),
+            detail: error.to_string(),
+        },
         _ => Error::Refused { store, source },
     }
 }
