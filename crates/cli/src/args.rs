@@ -17,9 +17,9 @@ Exit codes:
   1    refused: the answer says why (bad fields, not found, wrong state)
   2    the command line is wrong
   64   the settings are wrong (file or environment)
-  69   a service or store cannot be reached
+  69   a service or store cannot be reached, or its address is that of something else
   70   a bug
-  73   the data directory cannot be used
+  73   the data directory, or a database in it, cannot be used
   75   try again: port or data directory in use, lost a race, limit reached, not in time
   77   not permitted
   130  interrupted twice
@@ -278,9 +278,9 @@ pub(crate) struct AssignmentsArgs {
     /// Only this unit.
     #[arg(long, value_name = "KIND/ID")]
     pub(crate) unit: Option<String>,
-    /// Most to list.
-    #[arg(long, default_value_t = 1000)]
-    pub(crate) limit: usize,
+    /// Most to list, at least 1.
+    #[arg(long, default_value = "1000")]
+    pub(crate) limit: std::num::NonZeroUsize,
 }
 
 /// The verbs of events.
@@ -298,7 +298,7 @@ pub(crate) struct EventArgs {
     /// What was done.
     pub(crate) name: String,
     /// A number.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = finite)]
     pub(crate) value: Option<f64>,
     /// When, in RFC 3339. Default: now.
     #[arg(long, default_value = "")]
@@ -312,6 +312,12 @@ pub(crate) struct EventArgs {
     /// Keep the time it gives, however old.
     #[arg(long)]
     pub(crate) imported: bool,
+}
+
+/// A number that is one: not `nan`, not `inf`.
+fn finite(written: &str) -> Result<f64, String> {
+    let number = written.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "give a finite number, such as 19.5".to_owned())
 }
 
 #[cfg(test)]

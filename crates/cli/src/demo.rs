@@ -18,13 +18,15 @@ use assay_core::key::Namespace;
 use assay_platform::{
     ChannelOptions, Shutdown, SystemClock, TelemetrySettings, shutdown::run_until_signal, telemetry,
 };
+use serde::Serialize;
 
 use crate::{
     args::{DemoArgs, Global},
     error::Error,
-    output,
+    output::{self, Format},
     serve::embedded::{Doors, Listeners, Platform},
     settings::Settings,
+    view::result::ExperimentResult as ResultView,
 };
 
 /// Beyond the default of calls within a cluster: the first result after a replay is asked for while the machine is busy.
@@ -35,6 +37,8 @@ pub(crate) struct Stage {
     client: Client,
     endpoints: Endpoints,
     namespace: Namespace,
+    /// In which form the answer is printed.
+    format: Format,
     /// Whether to draw progress bars.
     terminal: bool,
 }
@@ -48,7 +52,11 @@ pub(crate) async fn run(global: &Global, args: DemoArgs) -> Result<(), Error> {
     let telemetry = telemetry::init(&settings.telemetry)?;
     let namespace = Namespace::new(global.namespace.as_str())
         .map_err(|error| Error::Usage(format!("--namespace `{}` {error}", global.namespace)))?;
-    let shown = run_until_signal("demo", |shutdown| perform(settings, namespace, args, shutdown)).await;
+    let format = global.output;
+    let shown = run_until_signal("demo", |shutdown| {
+        perform(settings, namespace, format, args, shutdown)
+    })
+    .await;
     telemetry.shutdown().await;
     shown?
 }
@@ -56,6 +64,7 @@ pub(crate) async fn run(global: &Global, args: DemoArgs) -> Result<(), Error> {
 async fn perform(
     mut settings: Settings,
     namespace: Namespace,
+    format: Format,
     args: DemoArgs,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
@@ -72,7 +81,7 @@ async fn perform(
     let serving = tokio::spawn(platform.serve(settings, listeners, SystemClock::shared(), shutdown.clone()));
 
     let terminal = std::io::stdout().is_terminal();
-    let stage = Stage::new(doors.endpoints(), namespace, terminal)?;
+    let stage = Stage::new(doors.endpoints(), namespace, format, terminal)?;
     let stay = terminal && !args.exit;
     let told = shutdown
         .or_done(tell(&stage, &doors, directory.path(), stay))
@@ -87,14 +96,31 @@ async fn perform(
 }
 
 impl Stage {
-    fn new(endpoints: Endpoints, namespace: Namespace, terminal: bool) -> Result<Self, Error> {
+    fn new(
+        endpoints: Endpoints,
+        namespace: Namespace,
+        format: Format,
+        terminal: bool,
+    ) -> Result<Self, Error> {
         let client = connect(&endpoints)?;
         Ok(Self {
             client,
             endpoints,
             namespace,
+            format,
             terminal,
         })
+    }
+
+    /// Tells people something: on stdout, unless that is for a document.
+    fn say(&self, text: impl AsRef<str>) -> Result<(), Error> {
+        match self.format {
+            Format::Table => output::lines(text),
+            Format::Json | Format::Yaml => {
+                output::note(text);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -107,17 +133,31 @@ fn connect(endpoints: &Endpoints) -> Result<Client, Error> {
     Ok(Client::connect_with(endpoints, &options)?)
 }
 
+/// What the three acts came to, as a document.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    cookie_cats: ResultView,
+    nsw: ResultView,
+    live: live::Reached,
+}
+
 /// The three acts.
 async fn tell(stage: &Stage, doors: &Doors, directory: &Path, stay: bool) -> Result<(), Error> {
-    output::lines(format!(
+    stage.say(format!(
         "Assay, every service in this process, on SQLite in {}.\n",
         directory.display()
     ))?;
-    cookie_cats::show(stage).await?;
-    nsw::show(stage).await?;
-    live::show(stage).await?;
+    let shown = Shown {
+        cookie_cats: ResultView::of(cookie_cats::show(stage).await?),
+        nsw: ResultView::of(nsw::show(stage).await?),
+        live: live::show(stage).await?,
+    };
+    if stage.format != Format::Table {
+        output::document(stage.format, &shown, String::new)?;
+    }
     if stay {
-        output::lines(next_steps(doors))
+        stage.say(next_steps(doors))
     } else {
         Ok(())
     }

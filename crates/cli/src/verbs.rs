@@ -94,7 +94,14 @@ fn attributes(written: &[String]) -> Result<Attributes, Error> {
         };
         Ok((name.to_owned(), attribute))
     };
-    written.iter().map(attribute).collect()
+    let mut attributes = Attributes::default();
+    for one in written {
+        let (name, value) = attribute(one)?;
+        if attributes.insert(name.clone(), value).is_some() {
+            return Err(Error::Usage(format!("`{name}` is given twice; give it once")));
+        }
+    }
+    Ok(attributes)
 }
 
 #[cfg(test)]
@@ -115,5 +122,6 @@ mod tests {
         assert_eq!(found.get("paying"), Some(&Attribute::from(true)));
         assert_eq!(found.get("id"), Some(&Attribute::from("7")));
         assert!(attributes(&["country".into()]).is_err());
+        assert!(attributes(&["a=1".into(), "a=2".into()]).is_err());
     }
 }

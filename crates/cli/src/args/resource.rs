@@ -144,27 +144,68 @@ pub(crate) struct MetricFields {
     #[arg(long, value_name = "EVENT", group = "kind")]
     scalar: Option<String>,
     /// With --retention: the event that counts as coming back. Default: any.
-    #[arg(long, requires = "retention")]
+    #[arg(long)]
     event: Option<String>,
     /// With --retention: how many days count.
-    #[arg(long, requires = "retention")]
+    #[arg(long)]
     width_days: Option<u32>,
     /// With --conversion or --scalar: how long events count after the first exposure, such as 7d. Default: for ever.
-    #[arg(long, conflicts_with = "retention", requires = "kind")]
+    #[arg(long)]
     window: Option<String>,
     /// With --scalar: `sum`, `count`, `max` or `last`.
-    #[arg(long, requires = "scalar")]
+    #[arg(long)]
     aggregation: Option<String>,
     /// Which way is better: `increase` or `decrease`.
     #[arg(long)]
     direction: Option<String>,
-    /// Unit of the values for people, such as USD.
+    /// Unit of the values for people, such as USD; shares have none, so not with --conversion or --retention.
     #[arg(long)]
     unit: Option<String>,
 }
 
+impl MetricFields {
+    /// Refuses options that say nothing about the kind that is given. They are looked at here, for clap does not ask for what an option
+    /// requires when that conflicts with another option.
+    fn check(&self) -> Result<(), Error> {
+        let kinds = [
+            ("--conversion", self.conversion.is_some()),
+            ("--retention", self.retention.is_some()),
+            ("--scalar", self.scalar.is_some()),
+        ];
+        let kind = kinds
+            .into_iter()
+            .find_map(|(option, given)| given.then_some(option));
+        // What is kept with the kind cannot be changed without it; the unit can.
+        let fits: [(&str, bool, &[&str], bool); 5] = [
+            ("--event", self.event.is_some(), &["--retention"], true),
+            ("--width-days", self.width_days.is_some(), &["--retention"], true),
+            (
+                "--window",
+                self.window.is_some(),
+                &["--conversion", "--scalar"],
+                true,
+            ),
+            ("--aggregation", self.aggregation.is_some(), &["--scalar"], true),
+            ("--unit", self.unit.is_some(), &["--scalar"], false),
+        ];
+        for (option, given, fitting, needs_kind) in fits {
+            let problem = match kind {
+                Some(kind) if !fitting.contains(&kind) => format!("not with {kind}"),
+                None if needs_kind => "give that, too".to_owned(),
+                _ => continue,
+            };
+            if given {
+                let fitting = fitting.join(" or ");
+                return Err(Error::Usage(format!("{option} goes with {fitting}: {problem}")));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Fields for MetricFields {
     fn write(self, document: &mut Document) -> Result<(), Error> {
+        self.check()?;
         self.texts.write(document);
         set(document, "direction", self.direction);
         set(document, "unit", self.unit);
@@ -223,8 +264,8 @@ pub(crate) struct ExperimentFields {
     /// What is measured, with its role: primary, secondary or guardrail.
     #[arg(long = "metric", value_name = "KEY[:ROLE]")]
     metrics: Vec<ExperimentMetric>,
-    /// Confidence of its intervals.
-    #[arg(long)]
+    /// Confidence of its intervals, above 0.5 and below 1. Default: 0.95.
+    #[arg(long, allow_hyphen_values = true, value_parser = confidence)]
     confidence: Option<f64>,
     /// Kind of unit that is randomized.
     #[arg(long)]
@@ -296,6 +337,14 @@ impl Fields for ExperimentFields {
             write_weights(document, &self.weights)
         }
     }
+}
+
+fn confidence(written: &str) -> Result<f64, String> {
+    let number = written
+        .parse()
+        .ok()
+        .filter(|number: &f64| *number > 0.5 && *number < 1.0);
+    number.ok_or_else(|| "give a number above 0.5 and below 1, such as 0.95".to_owned())
 }
 
 /// Puts each share beside its variant; variants that are not named get the rest.
@@ -376,6 +425,51 @@ mod tests {
             json!({"variants": [{"key": "a"}, {"key": "b", "weight": "10%"}]})
         );
         assert!(written::<ExperimentFields>(&["--weight", "c=10%"], stored).is_err());
+    }
+
+    #[test]
+    fn an_option_that_does_not_fit_the_kind_is_refused_by_name() {
+        let kinds = [["--conversion", "buy"], ["--retention", "7"], ["--scalar", "buy"]];
+        let options = [
+            (["--event", "x"], vec!["--retention"]),
+            (["--width-days", "2"], vec!["--retention"]),
+            (["--window", "7d"], vec!["--conversion", "--scalar"]),
+            (["--aggregation", "max"], vec!["--scalar"]),
+            (["--unit", "USD"], vec!["--scalar"]),
+        ];
+        for (option, fits) in options {
+            for kind in kinds {
+                let found = written::<MetricFields>(&[kind, option].concat(), Document::new());
+                match fits.contains(&kind[0]) {
+                    true => assert!(found.is_ok(), "{kind:?} {option:?}: {found:?}"),
+                    false => {
+                        let expected = format!(
+                            "{} goes with {}: not with {}",
+                            option[0],
+                            fits.join(" or "),
+                            kind[0]
+                        );
+                        assert_eq!(found, Err(expected));
+                    }
+                }
+            }
+            let alone = written::<MetricFields>(&option, Document::new());
+            assert_eq!(alone.is_ok(), option[0] == "--unit", "{alone:?}");
+        }
+    }
+
+    #[test]
+    fn a_confidence_that_is_none_is_refused_by_name() {
+        for good in ["0.9", "0.51", "0.999"] {
+            assert!(written::<ExperimentFields>(&["--confidence", good], Document::new()).is_ok());
+        }
+        for bad in ["nan", "inf", "-inf", "0.5", "1", "95", "-0.95", "", "95%"] {
+            let error = written::<ExperimentFields>(&["--confidence", bad], Document::new()).unwrap_err();
+            assert!(
+                error.contains("--confidence") && error.contains("above 0.5"),
+                "{bad}: {error}"
+            );
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use assay_core::time::{MICROS_PER_DAY, Timestamp};
 use assay_proto::{
+    analysis::v1::ExperimentResult,
     common::v1::Unit,
     config::v1 as pb,
     convert::timestamp,
@@ -42,8 +43,8 @@ const INSTALL_DAYS: i64 = 14;
 const END: i64 = START + (INSTALL_DAYS + 9) * MICROS_PER_DAY;
 
 /// Replays it and prints what came of it.
-pub(super) async fn show(stage: &Stage) -> Result<(), Error> {
-    output::lines(
+pub(super) async fn show(stage: &Stage) -> Result<ExperimentResult, Error> {
+    stage.say(
         "Cookie Cats: a mobile game moved its first gate from level 30 to level 40.\n\
          Rebuilt from the published counts of 90,189 players; install times are synthetic.",
     )?;
@@ -59,7 +60,8 @@ pub(super) async fn show(stage: &Stage) -> Result<(), Error> {
     progress.finish();
     let through = exposed.max(visited).unwrap_or_default();
     let result = wait::caught_up(stage, EXPERIMENT, through, players).await?;
-    output::lines(format!("\n{}\n\n", output::results::render(&result)))
+    stage.say(format!("\n{}\n\n", output::results::render(&result)))?;
+    Ok(result)
 }
 
 async fn prepare(stage: &Stage) -> Result<(), Error> {

@@ -16,6 +16,7 @@ use assay_proto::{
     config::v1 as pb,
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::{Stage, cookie_cats::mixed, setup, wait};
@@ -23,7 +24,7 @@ use crate::{
     error::Error,
     output::{self, number, progress::Progress},
     serve::now,
-    view::text,
+    view::{result::ExperimentResult, text},
 };
 
 /// Key of the experiment.
@@ -42,9 +43,45 @@ const COUNTRIES: [&str; 5] = ["DE", "AT", "CH", "FR", "PL"];
 const PUBLISH_WAIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
+/// Whom it reached, as a document.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Reached {
+    answers: Vec<Answers>,
+    seconds: f64,
+    assignments_per_second: f64,
+    result: ExperimentResult,
+}
+
+/// Units that got the same answer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answers {
+    reason: String,
+    variant_key: String,
+    units: u64,
+}
+
+impl Reached {
+    fn of(counts: Counts, took: Duration, result: ExperimentResult) -> Self {
+        let total: u64 = counts.values().sum();
+        let answers = counts.into_iter().map(|((reason, variant_key), units)| Answers {
+            reason,
+            variant_key,
+            units,
+        });
+        Self {
+            answers: answers.collect(),
+            seconds: took.as_secs_f64(),
+            assignments_per_second: total as f64 / took.as_secs_f64(),
+            result,
+        }
+    }
+}
+
 /// Runs it and prints whom it reached.
-pub(super) async fn show(stage: &Stage) -> Result<(), Error> {
-    output::lines(
+pub(super) async fn show(stage: &Stage) -> Result<Reached, Error> {
+    stage.say(
         "Live: a banner in three colors, for the German-speaking countries, at a coverage of 80 %.\n\
          Each of 100,000 units asks Assign once.",
     )?;
@@ -61,8 +98,9 @@ pub(super) async fn show(stage: &Stage) -> Result<(), Error> {
         .map(|(_, n)| n)
         .sum();
     let result = wait::caught_up(stage, EXPERIMENT, now(), exposed).await?;
-    output::lines(format!("\n{}\n", summary(&counts, took)))?;
-    output::lines(output::results::data_lines(&result))
+    stage.say(format!("\n{}\n", summary(&counts, took)))?;
+    stage.say(output::results::data_lines(&result))?;
+    Ok(Reached::of(counts, took, ExperimentResult::of(result)))
 }
 
 async fn prepare(stage: &Stage) -> Result<(), Error> {

@@ -33,13 +33,14 @@ const EARNED: i64 = 283_953_600_000_000;
 const END: i64 = 284_083_200_000_000;
 
 /// Replays it and prints what came of it.
-pub(super) async fn show(stage: &Stage) -> Result<(), Error> {
-    output::lines(
+pub(super) async fn show(stage: &Stage) -> Result<ExperimentResult, Error> {
+    stage.say(
         "NSW job training: 445 people in a randomized trial of the National Supported Work demonstration.\n\
          Data set nsw_mixtape of the Python package causaldata; days of entry are synthetic.",
     )?;
     let result = replayed(stage).await?;
-    output::lines(format!("\n{}\n\n", output::results::render(&result)))
+    stage.say(format!("\n{}\n\n", output::results::render(&result)))?;
+    Ok(result)
 }
 
 /// The result after the replay.

@@ -7,7 +7,7 @@ use assay_client::{
 use assay_proto::{Value, config::v1 as pb, value::Kind};
 
 use super::Stage;
-use crate::{error::Error, output, view::text};
+use crate::{error::Error, view::text};
 
 /// Creates `resource` unless there is one of its key.
 pub(super) async fn ensure<R: Resource>(stage: &Stage, mut resource: R) -> Result<(), Error> {
@@ -34,7 +34,7 @@ pub(super) async fn run(stage: &Stage, experiment: pb::Experiment) -> Result<(),
             Ok(())
         }
         pb::ExperimentState::Running => Ok(()),
-        state => output::lines(format!(
+        state => stage.say(format!(
             "Experiment {key} is {} from an earlier run and stays so.",
             text::name(state)
         )),

@@ -17,7 +17,7 @@ async fn the_trial_comes_through_the_public_doors_with_its_published_figures_and
         let shutdown = Shutdown::new();
         let serving =
             tokio::spawn(platform.serve(settings, listeners, SystemClock::shared(), shutdown.clone()));
-        let stage = Stage::new(endpoints, Namespace::default(), false).unwrap();
+        let stage = Stage::new(endpoints, Namespace::default(), Format::Table, false).unwrap();
 
         let text = output::results::render(&nsw::replayed(&stage).await.unwrap());
         let figures = "earnings_1978 4,554.80 vs 6,349.14, difference +1,794.34 (+39.39 %)";

@@ -7,6 +7,7 @@ use std::{
 
 use assay_client::resource::{Resource, Target};
 use clap::Args;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Context;
@@ -17,11 +18,24 @@ use crate::{
     view::View,
 };
 
+/// What is no more.
+#[derive(Serialize)]
+struct Deleted {
+    kind: &'static str,
+    namespace: String,
+    key: String,
+    version: u64,
+}
+
 /// Creates what file and options say.
 pub(super) async fn create<V: View, F: Fields + Args + std::fmt::Debug>(
     context: &Context,
     written: Written<F>,
 ) -> Result<(), Error> {
+    if written.version.is_some() {
+        let problem = "--version goes with update: what is created has no version yet";
+        return Err(Error::Usage(problem.to_owned()));
+    }
     let mut message = compose::<V, F>(Map::new(), written)?;
     if message.namespace().is_empty() {
         message.set_namespace(context.namespace().to_owned());
@@ -77,8 +91,15 @@ pub(super) async fn update<V: View, F: Fields + Args + std::fmt::Debug>(
 pub(super) async fn delete<V: View>(context: &Context, named: Named) -> Result<(), Error> {
     let target = target::<V::Message>(context, named).await?;
     V::Message::delete(&context.client, &target).await?;
-    output::note(format!("{} {} deleted", V::Message::KIND, target.key));
-    Ok(())
+    let deleted = Deleted {
+        kind: V::Message::KIND,
+        namespace: target.namespace,
+        key: target.key,
+        version: target.version,
+    };
+    output::document(context.format, &deleted, || {
+        format!("{} {} deleted", deleted.kind, deleted.key)
+    })
 }
 
 /// The resource that is meant, in the version that is given or in the present one.
@@ -141,13 +162,51 @@ fn read(path: &Path) -> Result<Map<String, Value>, Error> {
         std::fs::read_to_string(path)
     };
     let text = text.map_err(|error| wrong(error.to_string()))?;
-    match serde_yaml_ng::from_str(&text).map_err(|error| wrong(error.to_string()))? {
+    let yaml = serde_yaml_ng::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    finite(&yaml).map_err(wrong)?;
+    match serde_yaml_ng::from_value(yaml).map_err(|error| wrong(error.to_string()))? {
         Value::Object(document) => Ok(document),
         _ => Err(wrong("holds no object; write `key: value` lines".to_owned())),
+    }
+}
+
+/// Refuses numbers that JSON does not have, which would be taken for what is not said.
+fn finite(yaml: &serde_yaml_ng::Value) -> Result<(), String> {
+    match yaml {
+        serde_yaml_ng::Value::Number(number) if !number.is_finite() => {
+            Err(format!("holds the number {number}; give a finite one"))
+        }
+        serde_yaml_ng::Value::Sequence(items) => items.iter().try_for_each(finite),
+        serde_yaml_ng::Value::Mapping(entries) => entries.values().try_for_each(finite),
+        _ => Ok(()),
     }
 }
 
 /// Prints one resource.
 pub(super) fn print<V: View>(context: &Context, view: V) -> Result<(), Error> {
     output::document(context.format, &view, || output::facts(view.facts()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Map<String, Value>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        read(file.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_file_is_an_object_of_numbers_that_json_has() {
+        assert_eq!(read_text("key: a\nconfidence: 0.9\n").unwrap().len(), 2);
+        assert_eq!(read_text("{\"key\": \"a\"}").unwrap().len(), 1);
+        for bad in ["confidence: .nan", "variants: [{value: -.inf}]"] {
+            let error = read_text(bad).unwrap_err();
+            assert!(error.contains("finite"), "{bad}: {error}");
+        }
+        for bad in ["", "- a", "just words", "a: [", "a: 1\na: 2"] {
+            assert!(read_text(bad).is_err(), "{bad}");
+        }
+    }
 }
