@@ -38,6 +38,12 @@ pub(crate) enum Error {
     Bind(BindError),
     /// A store is away, or does not do what it is asked.
     Store(assay_storage::Error),
+    /// A store of the cluster, at the place that a setting names, cannot be used.
+    StoreAt {
+        key: &'static str,
+        place: String,
+        source: assay_storage::Error,
+    },
     /// A service ended before its time.
     Serve { service: &'static str, source: BoxError },
     /// The end did not come in time.
@@ -70,8 +76,10 @@ impl Error {
             Self::DataDir { .. } | Self::Database { .. } => Exit::CannotCreate,
             Self::Bind(error) if error.kind == io::ErrorKind::AddrInUse => Exit::Temporary,
             Self::Bind(_) => Exit::Settings,
-            Self::Store(error) if error.is_transient() => Exit::Unavailable,
-            Self::Store(_) => Exit::Failure,
+            Self::Store(error) | Self::StoreAt { source: error, .. } if error.is_transient() => {
+                Exit::Unavailable
+            }
+            Self::Store(_) | Self::StoreAt { .. } => Exit::Failure,
             Self::Aborted(Aborted::SecondSignal) => Exit::Interrupted,
             Self::DataDirInUse { .. } | Self::Aborted(Aborted::Deadline { .. }) | Self::Waited(_) => {
                 Exit::Temporary
@@ -122,6 +130,11 @@ impl fmt::Display for Error {
             ),
             Self::Bind(error) => write!(f, "{error}"),
             Self::Store(error) => f.write_str(&chain(error)),
+            Self::StoreAt { key, place, source } => write!(
+                f,
+                "the store at {place} cannot be used: {}; see to it, or name another with setting `{key}`",
+                chain(source)
+            ),
             Self::Serve { service, source } => write!(f, "{service} ended: {}", chain(source.as_ref())),
             Self::Aborted(error) => write!(f, "{error}"),
             Self::Output(error) => write!(f, "cannot write the output: {error}"),

@@ -42,7 +42,7 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
                 store: Arc::new(SqlConfigStore::new(database)),
                 bus: bus(stores, "config").await?,
             };
-            say("config", settings.config.listen);
+            say("config", &listener)?;
             ended(
                 "config",
                 assay_config::serve(listener, ports, settings.config, clock, shutdown).await,
@@ -56,7 +56,7 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
                 log: log(stores, "assignment").await?,
                 data_dir: data_dir.path().join("assignment"),
             };
-            say("assignment", settings.assignment.listen);
+            say("assignment", &listener)?;
             let served = assay_assignment::serve(listener, ports, settings.assignment, clock, shutdown).await;
             drop(data_dir);
             ended("assignment", served)
@@ -66,7 +66,7 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
             let ports = assay_ingest::Ports {
                 log: log(stores, "ingest").await?,
             };
-            say("ingest", settings.ingest.listen);
+            say("ingest", &listener)?;
             ended(
                 "ingest",
                 assay_ingest::serve(listener, ports, settings.ingest, clock, shutdown).await,
@@ -82,7 +82,7 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
                 store: Arc::new(SqlAnalysisStore::new(database)),
                 config: connect_lazy(&settings.analysis.config_endpoint, &ChannelOptions::default())?,
             };
-            say("analysis", settings.analysis.listen);
+            say("analysis", &listener)?;
             ended(
                 "analysis",
                 assay_analysis::serve(listener, ports, settings.analysis, clock, shutdown).await,
@@ -91,8 +91,11 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
     }
 }
 
-fn say(service: &str, address: std::net::SocketAddr) {
+/// Names the address that was bound: the settings may ask for any free port.
+fn say(service: &str, listener: &tokio::net::TcpListener) -> Result<(), Error> {
+    let address = listener.local_addr().map_err(Error::internal)?;
     output::note(format!("assay {service} listens on {address}"));
+    Ok(())
 }
 
 fn ended<E: Into<BoxError>>(service: &'static str, served: Result<(), E>) -> Result<(), Error> {
@@ -133,9 +136,19 @@ async fn database(stores: &Stores, service: &str, shutdown: &Shutdown) -> Result
         match opened {
             Ok(database) => return Ok(Some(database)),
             Err(error) if error.is_transient() && tokio::time::Instant::now() < give_up => {
-                tracing::warn!(cause = chain(&error), "the database cannot be reached yet");
+                tracing::warn!(
+                    place = place(url),
+                    cause = chain(&error),
+                    "the database cannot be reached yet"
+                );
             }
-            Err(error) => return Err(error.into()),
+            Err(source) => {
+                return Err(Error::StoreAt {
+                    key: "stores.postgres_url",
+                    place: place(url),
+                    source,
+                });
+            }
         }
         if shutdown
             .or_done(tokio::time::sleep(delays.next_delay()))
@@ -157,11 +170,76 @@ async fn bus(stores: &Stores, service: &str) -> Result<Arc<dyn ConfigBus>, Error
         user: None,
         tls: None,
     };
-    Ok(Arc::new(EtcdConfigBus::connect(&options).await?))
+    let bus = EtcdConfigBus::connect(&options)
+        .await
+        .map_err(|source| Error::StoreAt {
+            key: "stores.etcd_endpoints",
+            place: stores.etcd_endpoints.join(", "),
+            source,
+        })?;
+    Ok(Arc::new(bus))
 }
 
 async fn log(stores: &Stores, service: &str) -> Result<Arc<dyn EventLog>, Error> {
     let url = url(&stores.redis_url, "stores.redis_url", service)?;
-    let log = RedisLog::connect(url, &stores.redis_prefix, stores.partitions, Durability::Memory).await?;
+    let log = RedisLog::connect(url, &stores.redis_prefix, stores.partitions, Durability::Memory)
+        .await
+        .map_err(|source| Error::StoreAt {
+            key: "stores.redis_url",
+            place: place(url),
+            source,
+        })?;
     Ok(Arc::new(log))
+}
+
+/// Host and port of a url that has been checked: what may be told of one with a secret in it.
+fn place(url: &str) -> String {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    match host {
+        "" => "its default address".to_owned(),
+        host => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_no_secret() {
+        for (url, told) in [
+            (
+                "postgres://assay:hunter2@db:5432/assay?sslmode=disable",
+                "db:5432",
+            ),
+            ("postgres://db/assay", "db"),
+            ("redis://:hunter2%40@[::1]:6379/0", "[::1]:6379"),
+            ("postgres:///assay?host=/run/pg", "its default address"),
+        ] {
+            assert_eq!(place(url), told, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_used_is_told_with_its_place_and_setting() {
+        let stores = Stores {
+            redis_url: Secret::new("redis://u:hunter2@127.0.0.1:1/x/y"),
+            etcd_endpoints: vec!["http://bad host:1".to_owned()],
+            ..Stores::default()
+        };
+        let text = bus(&stores, "config").await.err().unwrap().to_string();
+        assert!(
+            text.starts_with("the store at http://bad host:1 cannot be used: etcd "),
+            "{text}"
+        );
+        assert!(text.ends_with("setting `stores.etcd_endpoints`"), "{text}");
+        let text = log(&stores, "ingest").await.err().unwrap().to_string();
+        assert!(
+            text.starts_with("the store at 127.0.0.1:1 cannot be used: redis "),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
 }
