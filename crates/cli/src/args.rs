@@ -279,8 +279,8 @@ pub(crate) struct AssignmentsArgs {
     #[arg(long, value_name = "KIND/ID")]
     pub(crate) unit: Option<String>,
     /// Most to list, at least 1.
-    #[arg(long, default_value = "1000")]
-    pub(crate) limit: std::num::NonZeroUsize,
+    #[arg(long, default_value = "1000", value_parser = at_least_one)]
+    pub(crate) limit: usize,
 }
 
 /// The verbs of events.
@@ -312,6 +312,12 @@ pub(crate) struct EventArgs {
     /// Keep the time it gives, however old.
     #[arg(long)]
     pub(crate) imported: bool,
+}
+
+/// A number of things to show.
+fn at_least_one(written: &str) -> Result<usize, String> {
+    let number = written.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "give a whole number of at least 1".to_owned())
 }
 
 /// A number that is one: not `nan`, not `inf`.

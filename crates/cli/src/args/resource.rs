@@ -138,7 +138,7 @@ pub(crate) struct MetricFields {
     #[arg(long, value_name = "EVENT", group = "kind")]
     conversion: Option<String>,
     /// Share of units that come back on this day after their first exposure.
-    #[arg(long, value_name = "DAY", group = "kind")]
+    #[arg(long, value_name = "DAY", group = "kind", allow_negative_numbers = true)]
     retention: Option<u32>,
     /// A number for each unit, from the values of this event.
     #[arg(long, value_name = "EVENT", group = "kind")]
@@ -147,7 +147,7 @@ pub(crate) struct MetricFields {
     #[arg(long)]
     event: Option<String>,
     /// With --retention: how many days count.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     width_days: Option<u32>,
     /// With --conversion or --scalar: how long events count after the first exposure, such as 7d. Default: for ever.
     #[arg(long)]
@@ -256,7 +256,7 @@ pub(crate) struct ExperimentFields {
     #[arg(long = "weight", value_name = "KEY=SHARE")]
     weights: Vec<String>,
     /// The share of eligible units that it admits, such as 80%.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     coverage: Option<Share>,
     /// The audience. Default: all units.
     #[arg(long = "segment", value_name = "KEY")]

@@ -139,9 +139,7 @@ struct Findings {
 }
 
 async fn validate(context: &Context, key: Option<String>, file: Option<PathBuf>) -> Result<(), Error> {
-    let experiment = file
-        .map(|path| resource::view_of_file::<Experiment>(&path)?.message())
-        .transpose()?;
+    let experiment = file.map(resource::message_of_file::<Experiment>).transpose()?;
     let request = pb::ValidateExperimentRequest {
         namespace: context.namespace().to_owned(),
         key: key.unwrap_or_default(),

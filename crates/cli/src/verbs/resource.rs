@@ -130,14 +130,22 @@ fn compose<V: View, F: Fields + Args + std::fmt::Debug>(
     if let Some(key) = written.key {
         document.insert("key".to_owned(), key.into());
     }
-    parse::<V>(document, written.file)?.message()
+    message(parse::<V>(document, written.file.as_ref())?, written.file)
+}
+
+/// The message of a document; what is wrong with one from a file names the file.
+fn message<V: View>(view: V, file: Option<PathBuf>) -> Result<V::Message, Error> {
+    view.message().map_err(|error| match (error, file) {
+        (Error::Usage(problem), Some(path)) => Error::File { path, problem },
+        (error, _) => error,
+    })
 }
 
 /// The resource that a document is.
-fn parse<V: View>(document: Map<String, Value>, file: Option<PathBuf>) -> Result<V, Error> {
+fn parse<V: View>(document: Map<String, Value>, file: Option<&PathBuf>) -> Result<V, Error> {
     serde_json::from_value(document.into()).map_err(|error| match file {
         Some(path) => Error::File {
-            path,
+            path: path.clone(),
             problem: error.to_string(),
         },
         None => Error::Usage(error.to_string()),
@@ -145,8 +153,8 @@ fn parse<V: View>(document: Map<String, Value>, file: Option<PathBuf>) -> Result
 }
 
 /// The resource that a file is.
-pub(super) fn view_of_file<V: View>(path: &Path) -> Result<V, Error> {
-    parse(read(path)?, Some(path.to_owned()))
+pub(super) fn message_of_file<V: View>(path: PathBuf) -> Result<V::Message, Error> {
+    message(parse::<V>(read(&path)?, Some(&path))?, Some(path))
 }
 
 /// The document in a YAML or JSON file; `-` is stdin.
@@ -195,6 +203,26 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         read(file.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_names_the_file() {
+        for text in [
+            "key: m\ndirection: sideways",
+            "key: m\ndirectoin: INCREASE",
+            "key: m",
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let error = message_of_file::<crate::view::metric::Metric>(file.path().to_owned()).unwrap_err();
+            assert_eq!(error.exit(), assay_platform::Exit::Failure);
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("file `{}`: ", file.path().display())),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -39,11 +39,10 @@ pub(super) async fn assignments(context: &Context, args: AssignmentsArgs) -> Res
         .as_deref()
         .map(|unit| text::parse_unit(unit, "--unit"))
         .transpose()?;
-    let limit = args.limit.get();
     let mut found: Vec<Assigned> = Vec::new();
     let mut token = String::new();
     loop {
-        let wanted = i32::try_from(limit.saturating_sub(found.len()).clamp(1, PAGE)).unwrap_or_default();
+        let wanted = i32::try_from(args.limit.saturating_sub(found.len()).clamp(1, PAGE)).unwrap_or_default();
         let (experiment, of) = (args.experiment.as_str(), unit.as_ref());
         let page = context
             .client
@@ -51,7 +50,7 @@ pub(super) async fn assignments(context: &Context, args: AssignmentsArgs) -> Res
             .await?;
         found.extend(page.assignments.into_iter().map(assigned));
         token = page.next_page_token;
-        if token.is_empty() || found.len() >= limit {
+        if token.is_empty() || found.len() >= args.limit {
             break;
         }
     }

@@ -126,10 +126,9 @@ impl View for Metric {
                 aggregation: text::named::<pb::Aggregation>(&s.aggregation, "scalar.aggregation")?.into(),
                 window: text::parse_duration(&s.window, "scalar.window")?,
             })),
-            (None, None, None) => None,
             _ => {
                 return Err(Error::Usage(
-                    "a metric is one of conversion, retention and scalar; give one".into(),
+                    "a metric is one of conversion, retention and scalar; give one, such as --conversion EVENT".into(),
                 ));
             }
         };
