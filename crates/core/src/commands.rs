@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::{
     experiment::{AssignmentSource, Experiment, Pause},
-    lifecycle::{Command, InvalidTransition, Next, Outcome, PauseMode, State, transition},
+    lifecycle::{Action, Command, InvalidTransition, Next, Outcome, PauseMode, State, transition},
     time::Timestamp,
+    undo::{UNDO_WINDOW, Undo},
 };
 
 /// How long an experiment runs when nobody says: 14 days.
@@ -26,29 +27,40 @@ pub enum Applied {
 /// - Start fixes the dates that are not set: now, and [`DEFAULT_RUN`] later (an imported experiment keeps the dates it has).
 /// - A pause is opened and closed; whatever leaves a pause closes it at `now`.
 /// - What completes it sets `completed_at`; deciding one whose end time was reached changes that no more.
+/// - Unschedule forgets the pinned segment version.
+/// - Stop and `DeclareWinner` remember what Undo needs but for the flag; every other command forgets it.
 /// - Undo makes the interval since completion a `SERVE_DEFAULT` pause, opens again a pause that was cut short, and forgets the reason.
 ///
-/// The binding and value of the flag, the salt, `meta`, the pinned segment version, the generation of the cohort and the reason of a decision
+/// The binding and value of the flag, the salt, `meta`, the segment version to pin, the generation of the cohort and the reason of a decision
 /// are the caller's to write.
 ///
 /// # Errors
-/// [`InvalidTransition`] as [`transition`] says.
+/// [`InvalidTransition`] as [`transition`] says, with Undo among what is allowed while it is.
 pub fn apply(
     experiment: &Experiment,
     command: &Command,
     now: Timestamp,
 ) -> Result<Applied, InvalidTransition> {
-    let state = match transition(&experiment.state, command)? {
+    let refused = |refusal| with_undo(experiment, refusal, now);
+    let state = match transition(&experiment.state, command).map_err(refused)? {
         Next::State(state) => state,
         Next::Deleted => return Ok(Applied::Deleted),
         Next::Copied => return Ok(Applied::Copied),
     };
     let mut next = Experiment {
         state,
+        undo: None,
         ..experiment.clone()
     };
     match command {
-        Command::Start { .. } => fix_dates(&mut next, now),
+        Command::Start { .. } => {
+            next.schedule.error.clear();
+            fix_dates(&mut next, now);
+        }
+        Command::Unschedule => {
+            next.schedule.error.clear();
+            next.segment_version = None;
+        }
         Command::Pause(mode) => {
             close_pause(&mut next, now);
             next.pauses.push(Pause {
@@ -63,12 +75,37 @@ pub fn apply(
             if experiment.state != State::Completed(Outcome::Pending) {
                 next.completed_at = Some(now);
             }
+            if *command != Command::ReachEnd {
+                next.undo = Some(Undo {
+                    before: experiment.state.clone(),
+                    until: now.plus(UNDO_WINDOW),
+                    flag: None,
+                });
+            }
         }
         Command::Undo { .. } => undo(&mut next, now),
-        Command::Unschedule | Command::End | Command::Archive | Command::Unarchive => {}
+        Command::End | Command::Archive | Command::Unarchive => {}
         Command::Delete | Command::Duplicate => {}
     }
     Ok(Applied::Updated(Box::new(next)))
+}
+
+/// `refusal`, which says that Undo is possible while it is.
+pub fn with_undo(experiment: &Experiment, refusal: InvalidTransition, now: Timestamp) -> InvalidTransition {
+    if experiment.undoable(now).is_none() {
+        return refusal;
+    }
+    let hint = match refusal.action {
+        Action::Start | Action::Pause | Action::Resume => {
+            "it was completed less than a minute ago; to take that back, Undo"
+        }
+        _ => refusal.hint,
+    };
+    InvalidTransition {
+        allowed: experiment.allowed_actions(now),
+        hint,
+        ..refusal
+    }
 }
 
 fn fix_dates(experiment: &mut Experiment, now: Timestamp) {

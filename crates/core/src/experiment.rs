@@ -3,8 +3,10 @@
 use crate::{
     flag::{Flag, Meta},
     key::{ExperimentKey, FlagKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
-    lifecycle::{PauseMode, State},
+    lifecycle::{Outcome, PauseMode, State},
+    schedule::Schedule,
     time::Timestamp,
+    undo::Undo,
     value::Value,
     weights::{Coverage, Weights},
 };
@@ -146,6 +148,10 @@ pub struct Experiment {
     pub pauses: Vec<Pause>,
     /// Why the winner was declared or the experiment stopped; may be empty.
     pub reason: String,
+    /// What the clock is to do to it, and what came of it.
+    pub schedule: Schedule,
+    /// What Undo brings back; present from Stop or `DeclareWinner` to the next command.
+    pub undo: Option<Undo>,
     /// Version and times.
     pub meta: Meta,
 }
@@ -164,6 +170,21 @@ impl Experiment {
     /// The weights that apply to units not seen before: those of the last cohort.
     pub fn weights(&self) -> Option<&Weights> {
         self.cohorts.last().map(|cohort| &cohort.weights)
+    }
+
+    /// Whether the variant that a unit got is stored, so that it can be told later which units have one.
+    pub fn stores_assignments(&self) -> bool {
+        false
+    }
+
+    /// The control's pinned value and the default of `flag`, when that has moved since pinning. Until a decision: a winner moves the
+    /// default on purpose.
+    pub fn control_drift<'a>(&'a self, flag: &'a Flag) -> Option<(&'a Value, &'a Value)> {
+        let is_open = self.state == State::Draft
+            || self.state.is_live()
+            || self.state == State::Completed(Outcome::Pending);
+        let pinned = &self.control()?.value;
+        (is_open && *pinned != flag.default_value).then_some((pinned, &flag.default_value))
     }
 
     /// Gives the control the value that `flag` serves now; says whether that changed it.
@@ -224,6 +245,11 @@ impl Experiment {
             completed_at: None,
             pauses: Vec::new(),
             reason: String::new(),
+            schedule: Schedule {
+                end_action: self.schedule.end_action,
+                ..Schedule::default()
+            },
+            undo: None,
             meta: Meta::default(),
             ..self.clone()
         }
@@ -236,7 +262,6 @@ mod tests {
     use crate::{
         fixtures::{experiment, experiment_in, flag},
         key::MAX_KEY_BYTES,
-        lifecycle::Outcome,
     };
 
     fn keys(keys: &[&str]) -> Vec<ExperimentKey> {
@@ -292,6 +317,22 @@ mod tests {
             ..experiment()
         };
         assert_eq!(copy, expected);
+    }
+
+    #[test]
+    fn the_control_drifts_when_the_default_moves_before_a_decision() {
+        let moved = Flag {
+            default_value: Value::Bool(true),
+            ..flag()
+        };
+        assert_eq!(experiment().control_drift(&flag()), None);
+        let (pinned, current) = (Value::Bool(false), Value::Bool(true));
+        for state in [State::Draft, State::Running, State::Completed(Outcome::Pending)] {
+            let experiment = experiment_in(state);
+            assert_eq!(experiment.control_drift(&moved), Some((&pinned, &current)));
+        }
+        let stopped = experiment_in(State::Completed(Outcome::NoWinner));
+        assert_eq!(stopped.control_drift(&moved), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{
     key::{ExperimentKey, FlagKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
     lifecycle::State,
     metric::{Direction, Metric, MetricKind},
+    schedule::Schedule,
     segment::{Operator, Rule, Segment},
     value::{Attribute, Value, ValueType},
     weights::{Coverage, Weights},
@@ -84,6 +85,8 @@ pub(crate) fn experiment() -> Experiment {
         completed_at: None,
         pauses: vec![],
         reason: String::new(),
+        schedule: Schedule::default(),
+        undo: None,
         meta: Meta {
             version: 1,
             ..Meta::default()

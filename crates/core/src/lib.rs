@@ -3,7 +3,8 @@
 //! No I/O, no clock, no randomness: time, seeds and salts are arguments, so every decision can be replayed and proved.
 //! Nothing here knows of gRPC, SQL, etcd or Redis; conversions to wire and stored forms live with those.
 //!
-//! Read in this order: [`key`], [`value`], [`flag`], [`segment`], [`metric`], [`experiment`], [`lifecycle`], [`commands`], [`validate`],
+//! Read in this order: [`key`], [`value`], [`flag`], [`segment`], [`metric`], [`experiment`], [`lifecycle`], [`commands`], [`schedule`], [`undo`],
+//! [`validate`],
 //! then the two paths that matter: [`bucketing`] → [`snapshot`] → [`assign`] (who gets what), and
 //! [`record`] → [`fold`] (what came of it).
 #![warn(missing_docs)]
@@ -21,9 +22,11 @@ pub mod key;
 pub mod lifecycle;
 pub mod metric;
 pub mod record;
+pub mod schedule;
 pub mod segment;
 pub mod snapshot;
 pub mod time;
+pub mod undo;
 pub mod validate;
 pub mod value;
 pub mod weights;

@@ -326,7 +326,8 @@ pub fn allowed_actions(state: &State) -> Vec<Action> {
     }
 }
 
-fn invalid(state: &State, action: Action) -> InvalidTransition {
+/// The refusal of `action` in `state`.
+pub fn invalid(state: &State, action: Action) -> InvalidTransition {
     InvalidTransition {
         action,
         state: state.name(),

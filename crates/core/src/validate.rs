@@ -4,11 +4,11 @@ mod experiment;
 mod resource;
 mod update;
 
-use crate::{flag::Flag, key::ExperimentKey, metric::Metric, segment::Segment};
+use crate::{flag::Flag, key::ExperimentKey, metric::Metric, segment::Segment, time::Timestamp};
 
 pub use experiment::{draft, override_conflict, start};
 pub use resource::{flag, metric, segment};
-pub use update::update;
+pub use update::{moved_dates, update};
 
 /// Longest name, owner, tag, event, attribute and unit of a metric, in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
@@ -147,6 +147,10 @@ pub struct References<'a> {
     pub metrics: Vec<&'a Metric>,
     /// Key of another experiment that has the flag bound.
     pub flag_bound_by: Option<&'a ExperimentKey>,
+}
+
+fn end_has_passed(end: Timestamp) -> String {
+    format!("{end} has passed; choose a later end")
 }
 
 #[cfg(test)]

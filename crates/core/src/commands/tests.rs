@@ -151,6 +151,48 @@ fn a_clock_that_goes_back_makes_no_negative_pause() {
 }
 
 #[test]
+fn unschedule_forgets_what_scheduling_wrote() {
+    let mut scheduled = after(experiment(), &[(5, Command::Start { later: true })]);
+    scheduled.segment_version = Some(3);
+    scheduled.schedule.error = "flag_key: FLAG_BOUND".into();
+    let back = after(scheduled.clone(), &[(6, Command::Unschedule)]);
+    assert_eq!(
+        (back.state, back.segment_version, back.schedule.error),
+        (State::Draft, None, String::new())
+    );
+    let started = after(scheduled, &[(6, start())]);
+    assert_eq!(
+        (started.segment_version, started.schedule.error),
+        (Some(3), String::new())
+    );
+}
+
+#[test]
+fn a_decision_can_be_undone_for_a_minute_and_a_refusal_says_so() {
+    let minute = 60_000_000;
+    let stopped = after(
+        experiment_in(State::Paused(HoldEnrollment)),
+        &[(10, Command::Stop)],
+    );
+    let undo = stopped.undo.clone().unwrap();
+    assert_eq!(
+        (undo.before, undo.until, undo.flag),
+        (State::Paused(HoldEnrollment), at(10 + minute), None)
+    );
+    let refusal = |now| {
+        apply(&stopped, &Command::Resume, at(now))
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refusal(11).ends_with("allowed: UNDO, END, ARCHIVE, DUPLICATE; it was completed less than a minute ago; to take that back, Undo"));
+    assert!(refusal(11 + minute).contains("allowed: END, ARCHIVE, DUPLICATE; Stop is final"));
+    let back = after(stopped, &[(20, undo_to(State::Paused(HoldEnrollment)))]);
+    assert_eq!(back.undo, None);
+    let reached = after(experiment_in(State::Running), &[(10, Command::ReachEnd)]);
+    assert_eq!(reached.undo, None);
+}
+
+#[test]
 fn delete_and_duplicate_change_nothing() {
     assert_eq!(
         apply(&experiment(), &Command::Delete, at(0)),

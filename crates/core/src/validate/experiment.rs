@@ -11,6 +11,7 @@ use crate::{
     experiment::{AssignmentSource, Experiment, Role},
     flag::Flag,
     metric::Metric,
+    schedule::EndAction,
     time::Timestamp,
 };
 
@@ -123,6 +124,10 @@ fn dates(findings: &mut Findings, experiment: &Experiment) {
     {
         let message = format!("{end} is not after the start, {start}; choose a later end");
         findings.error(STEP, "end_time", "END_BEFORE_START", message);
+    }
+    if experiment.schedule.end_action == EndAction::HoldEnrollment && !experiment.stores_assignments() {
+        let message = "is HOLD_ENROLLMENT, which needs to know the units that were assigned, and this experiment does not store them; choose COMPLETE or NOTIFY_ONLY";
+        findings.error(STEP, "end_action", "NEEDS_STORED", message);
     }
 }
 
@@ -296,13 +301,8 @@ fn dates_are_ready(findings: &mut Findings, experiment: &Experiment, now: Timest
     if experiment.source == AssignmentSource::Imported {
         return;
     }
-    if experiment.start_time.is_some_and(|start| start > now) {
-        let message = "scheduled starts are not served by this release; clear start_time";
-        findings.error(STEP, "start_time", "START_TIME_IN_FUTURE", message);
-    }
     if let Some(end) = experiment.end_time.filter(|end| *end <= now) {
-        let message = format!("{end} has passed; choose a later end, or clear it for 14 days");
-        findings.error(STEP, "end_time", "END_TIME_IN_PAST", message);
+        findings.error(STEP, "end_time", "END_TIME_IN_PAST", super::end_has_passed(end));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What may be edited, and when.
 
 use super::{Findings, Step};
-use crate::{experiment::Experiment, lifecycle::State};
+use crate::{experiment::Experiment, lifecycle::State, time::Timestamp};
 
 /// Checks which fields `updated` changes against what the state of `current` allows; `CONFIG_LOCKED` for each other.
 ///
@@ -37,6 +37,11 @@ pub fn update(current: &Experiment, updated: &Experiment) -> Findings {
         (SegmentAndTraffic, "segment_key", old.segment != new.segment),
         (SegmentAndTraffic, "start_time", old.start_time != new.start_time),
         (SegmentAndTraffic, "end_time", old.end_time != new.end_time),
+        (
+            SegmentAndTraffic,
+            "end_action",
+            old.schedule.end_action != new.schedule.end_action,
+        ),
     ];
     let mut findings = Findings::default();
     for (step, field, changed) in changes {
@@ -47,13 +52,38 @@ pub fn update(current: &Experiment, updated: &Experiment) -> Findings {
     findings
 }
 
+/// Checks the dates of an experiment that Start has fixed: neither can be cleared, and an end that is moved lies ahead of `now`.
+pub fn moved_dates(current: &Experiment, updated: &Experiment, now: Timestamp) -> Findings {
+    const STEP: Step = Step::SegmentAndTraffic;
+    let mut findings = Findings::default();
+    if !current.state.is_live() {
+        return findings;
+    }
+    let dates = [
+        ("start_time", current.start_time, updated.start_time),
+        ("end_time", current.end_time, updated.end_time),
+    ];
+    for (field, old, new) in dates {
+        if old.is_some() && new.is_none() {
+            let message = "was fixed by Start and cannot be cleared; give a time, or Unschedule";
+            findings.error(STEP, field, "DATE_REQUIRED", message);
+        }
+    }
+    if let Some(end) = updated.end_time.filter(|end| *end <= now)
+        && current.end_time != updated.end_time
+    {
+        findings.error(STEP, "end_time", "END_TIME_IN_PAST", super::end_has_passed(end));
+    }
+    findings
+}
+
 /// Whether `field` may change as it does in the state of `current`.
 fn is_editable(field: &str, current: &Experiment, updated: &Experiment) -> bool {
     let is_text = matches!(field, "name" | "description" | "owner" | "tags");
     match current.state {
         State::Draft => true,
         State::Scheduled => {
-            is_text || matches!(field, "hypothesis" | "start_time" | "end_time" | "qa_overrides")
+            is_text || matches!(field, "start_time" | "end_time" | "end_action" | "qa_overrides")
         }
         State::Running | State::Paused(_) => match field {
             "qa_overrides" => true,

@@ -7,7 +7,7 @@ use crate::{
     flag::SegmentOverride,
     key::{ExperimentKey, FlagKey, MetricKey, SegmentKey},
     metric::MetricKind,
-    time::MICROS_PER_DAY,
+    schedule::EndAction,
     validate::tests::{NOW, ios, names, one, owned, weights},
     value::Value,
     weights::Weights,
@@ -143,7 +143,7 @@ fn start_says_all_that_is_missing_by_step() {
         e.metrics[0].metric = MetricKey::new("nope").unwrap();
         e.metrics[0].role = Role::Guardrail;
         e.segment = Some(SegmentKey::new("nope").unwrap());
-        e.start_time = Some(Timestamp::from_micros(2 * MICROS_PER_DAY));
+        e.schedule.end_action = EndAction::HoldEnrollment;
     });
     let expected = [
         ("hypothesis", "HYPOTHESIS_REQUIRED"),
@@ -151,8 +151,8 @@ fn start_says_all_that_is_missing_by_step() {
         ("variants", "SINGLE_VARIANT"),
         ("metrics", "PRIMARY_METRIC_REQUIRED"),
         ("metrics[0].metric_key", "METRIC_NOT_FOUND"),
+        ("end_action", "NEEDS_STORED"),
         ("segment_key", "SEGMENT_NOT_FOUND"),
-        ("start_time", "START_TIME_IN_FUTURE"),
     ];
     assert_eq!(names(&findings.errors), expected);
     assert!(findings.errors.is_sorted_by_key(|violation| violation.step));

@@ -6,6 +6,7 @@ use crate::{
     fixtures::{experiment_in, user, variant_key},
     key::{FlagKey, UnitKind},
     lifecycle::{Outcome, PauseMode},
+    schedule::EndAction,
     time::Timestamp,
     validate::tests::{NOW, ios, one, owned, weights},
     value::Value,
@@ -15,7 +16,7 @@ use crate::{
 type Edit = (&'static str, fn(&mut Experiment));
 
 /// One edit of every field that people edit.
-const EDITS: [Edit; 18] = [
+const EDITS: [Edit; 19] = [
     ("name", |e| e.name.push('x')),
     ("description", |e| e.description.push('x')),
     ("hypothesis", |e| e.hypothesis.push('x')),
@@ -41,6 +42,7 @@ const EDITS: [Edit; 18] = [
     ("end_time", |e| {
         e.end_time = Some(NOW.plus(Duration::from_secs(1)))
     }),
+    ("end_action", |e| e.schedule.end_action = EndAction::NotifyOnly),
 ];
 
 fn dated(state: State) -> Experiment {
@@ -77,12 +79,12 @@ fn what_is_editable_depends_on_the_state() {
     let scheduled = [
         "name",
         "description",
-        "hypothesis",
         "owner",
         "tags",
         "qa_overrides",
         "start_time",
         "end_time",
+        "end_action",
     ];
     assert_eq!(editable(State::Scheduled), scheduled);
     let running = ["name", "description", "owner", "tags", "qa_overrides", "end_time"];
@@ -128,6 +130,36 @@ fn while_running_the_end_moves_later_and_coverage_grows() {
         one("end_time", "CONFIG_LOCKED")
     );
     assert_eq!(errors(|e| e.end_time = None), one("end_time", "CONFIG_LOCKED"));
+}
+
+#[test]
+fn fixed_dates_stay_and_a_moved_end_lies_ahead() {
+    let errors = |state, change: fn(&mut Experiment)| {
+        let current = dated(state);
+        let mut updated = current.clone();
+        change(&mut updated);
+        owned(moved_dates(&current, &updated, NOW))
+    };
+    let clear = |e: &mut Experiment| (e.start_time, e.end_time) = (None, None);
+    let both = [
+        ("start_time".into(), "DATE_REQUIRED"),
+        ("end_time".into(), "DATE_REQUIRED"),
+    ];
+    assert_eq!(errors(State::Scheduled, clear), both);
+    assert_eq!(errors(State::Draft, clear), []);
+    let past = |e: &mut Experiment| e.end_time = Some(Timestamp::from_micros(1));
+    assert_eq!(
+        errors(State::Scheduled, past),
+        one("end_time", "END_TIME_IN_PAST")
+    );
+    assert_eq!(errors(State::Draft, past), []);
+    let ahead = |e: &mut Experiment| e.end_time = Some(NOW.plus(Duration::from_secs(1)));
+    assert_eq!(errors(State::Running, ahead), []);
+    assert_eq!(
+        errors(State::Running, |e| e.name.push('x')),
+        [],
+        "an end that has passed may stay"
+    );
 }
 
 #[test]
