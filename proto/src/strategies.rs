@@ -12,6 +12,7 @@ use assay_core::{
     lifecycle::{Outcome, PauseMode, State},
     metric::{Aggregation, Direction, Metric, MetricKind},
     record::{Event, Exposure},
+    schedule::{EndAction, Schedule},
     segment::{Operator, Rule, Segment},
     time::Timestamp,
     value::{Attribute, Attributes, Value, ValueType},
@@ -250,6 +251,19 @@ fn variants_and_cohorts() -> impl Strategy<Value = (Vec<Variant>, Vec<Cohort>)> 
     })
 }
 
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let action = select(vec![
+        EndAction::Complete,
+        EndAction::HoldEnrollment,
+        EndAction::NotifyOnly,
+    ]);
+    (action, option::of(time()), text()).prop_map(|(end_action, end_reached_at, error)| Schedule {
+        end_action,
+        end_reached_at,
+        error,
+    })
+}
+
 pub(crate) fn experiment() -> impl Strategy<Value = Experiment> {
     let texts = (text(), text(), text(), text(), text(), text());
     let names = (namespace(), key(), key(), key(), vec(text(), 0..3));
@@ -272,7 +286,12 @@ pub(crate) fn experiment() -> impl Strategy<Value = Experiment> {
     );
     let parts = (vec(metric, 0..4), vec(qa, 0..3), vec(pause, 0..3));
     let segment = (option::of(segment_key()), option::of(1..=u64::MAX));
-    let times = (option::of(time()), option::of(time()), option::of(time()));
+    let times = (
+        option::of(time()),
+        option::of(time()),
+        option::of(time()),
+        schedule(),
+    );
     (
         names,
         texts,
@@ -312,6 +331,8 @@ pub(crate) fn experiment() -> impl Strategy<Value = Experiment> {
                 completed_at: times.2,
                 pauses: parts.2,
                 reason: texts.5,
+                schedule: times.3,
+                undo: None,
                 meta,
             },
         )

@@ -110,6 +110,8 @@ fn experiment() -> pb::Experiment {
         created_at: time(1_599_000_000),
         updated_at: time(1_602_000_000),
         archived_from: pb::ExperimentState::Ended.into(),
+        // What came later was not written.
+        ..Default::default()
     }
 }
 

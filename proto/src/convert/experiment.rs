@@ -30,6 +30,8 @@ impl TryFrom<pb::Experiment> for Experiment {
 /// An experiment. What it leaves out is taken from `flag`, its flag, where that is known: without variants it gets those of the flag's
 /// variations, a variant without a value that of the variation of its key, and the control the flag's default value.
 ///
+/// What Undo needs is no part of the message: an experiment that was made from one cannot be undone.
+///
 /// The weights of the variants are those of its last cohort, or of a first one when there is none; weights that are all zero split evenly.
 ///
 /// # Errors
@@ -75,6 +77,11 @@ pub fn experiment_from(
     ));
     let start_time = errors.keep(optional_timestamp_from(experiment.start_time, "start_time"));
     let end_time = errors.keep(optional_timestamp_from(experiment.end_time, "end_time"));
+    let schedule = errors.keep(parts::schedule_from(
+        experiment.end_action,
+        experiment.end_reached_at,
+        experiment.schedule_error,
+    ));
     let completed_at = errors.keep(optional_timestamp_from(experiment.completed_at, "completed_at"));
     let pauses = errors.keep(each(experiment.pauses, "pauses", parts::pause_from));
     let meta = meta_from(
@@ -112,6 +119,8 @@ pub fn experiment_from(
             completed_at: completed_at?,
             pauses: pauses?,
             reason: experiment.reason,
+            schedule: schedule?,
+            undo: None,
             meta: meta?,
         })
     };
@@ -235,6 +244,11 @@ impl From<&Experiment> for pb::Experiment {
             created_at: meta_time(experiment.meta.created_at),
             updated_at: meta_time(experiment.meta.updated_at),
             archived_from: state.archived_from.into(),
+            end_action: pb::EndAction::from(experiment.schedule.end_action).into(),
+            schedule_error: experiment.schedule.error.clone(),
+            undo_until: experiment.undo.as_ref().map(|undo| timestamp(undo.until)),
+            control_drift: None,
+            end_reached_at: experiment.schedule.end_reached_at.map(timestamp),
         }
     }
 }

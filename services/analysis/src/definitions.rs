@@ -145,7 +145,7 @@ impl Definitions {
                 page_size: PAGE,
                 page_token,
                 states: STATES.map(i32::from).to_vec(),
-                flag_key: String::new(),
+                ..Default::default()
             };
             let response = client.list_experiments(request).await?.into_inner();
             for message in response.experiments {

@@ -6,6 +6,7 @@ use assay_core::{
     key::{ExperimentKey, FlagKey, MetricKey, Namespace, UnitKind, VariantKey},
     lifecycle::State,
     metric::{Direction, Metric, MetricKind},
+    schedule::Schedule,
     value::Value,
     weights::{Coverage, Weights},
 };
@@ -62,6 +63,8 @@ pub(crate) fn experiment(variants: &[&str]) -> Experiment {
         completed_at: None,
         pauses: vec![],
         reason: String::new(),
+        schedule: Schedule::default(),
+        undo: None,
         meta: Meta::default(),
     }
 }

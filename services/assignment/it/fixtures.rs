@@ -5,6 +5,7 @@ use assay_core::{
     flag::{Flag, Meta, SegmentOverride, UnitOverride, Variation},
     key::{ExperimentKey, FlagKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
     lifecycle::State,
+    schedule::Schedule,
     segment::{Operator, Rule, Segment},
     value::{Value, ValueType},
     weights::{Coverage, Weights},
@@ -91,6 +92,8 @@ pub(crate) fn experiment(flag: &str, state: State) -> Experiment {
         completed_at: None,
         pauses: vec![],
         reason: String::new(),
+        schedule: Schedule::default(),
+        undo: None,
         meta: meta(1),
     }
 }

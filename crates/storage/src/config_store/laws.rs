@@ -2,6 +2,7 @@
 //!
 //! Each law works in namespaces of its own, so all of them can run on one store; the store must be fresh.
 
+mod finding;
 mod generations;
 mod live;
 mod reading;
@@ -15,6 +16,9 @@ use assay_core::{key::Namespace, time::Timestamp};
 use super::{Audit, Change, Committed, ConfigStore, Expect, Resource, Write};
 use crate::Error;
 
+pub use finding::{
+    experiments_are_found_by_owner_tags_and_words, many_are_read_by_key, what_is_due_is_found_in_order,
+};
 pub use generations::{a_generation_can_be_raised, generations_grow_by_one, marks_remove_what_was_published};
 pub use live::{
     a_flag_has_one_live_experiment, a_live_experiment_can_be_replaced,
@@ -44,6 +48,9 @@ pub async fn all(store: Arc<dyn ConfigStore>) {
     of_concurrent_live_experiments_one_wins(&store).await;
     paging_covers_everything_once(&*store).await;
     lists_filter_experiments(&*store).await;
+    experiments_are_found_by_owner_tags_and_words(&*store).await;
+    many_are_read_by_key(&*store).await;
+    what_is_due_is_found_in_order(&*store).await;
     audit_pages_from_the_latest(&*store).await;
     published_leaves_out_drafts_and_metrics(&*store).await;
     published_sees_changes_whole(&store).await;

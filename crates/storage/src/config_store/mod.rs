@@ -15,6 +15,7 @@ use crate::Error;
 #[cfg(any(test, feature = "laws"))]
 pub mod laws;
 mod record;
+pub(crate) mod search;
 mod sql;
 mod tables;
 
@@ -126,6 +127,14 @@ impl Resource {
         }
     }
 
+    /// When the clock has something to do with it next.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Experiment(experiment) => experiment.due_at(),
+            _ => None,
+        }
+    }
+
     /// The flag that it reserves: that of a scheduled, running or paused experiment which Assay assigns.
     pub fn reserves(&self) -> Option<&FlagKey> {
         match self {
@@ -223,6 +232,13 @@ pub struct Filter {
     pub states: Vec<String>,
     /// Experiments only: those of this flag.
     pub flag: Option<String>,
+    /// Experiments only: those of this owner.
+    pub owner: Option<String>,
+    /// Experiments only: those that have all of these tags.
+    pub tags: Vec<String>,
+    /// Experiments only: those in which every word of this text begins a word of key, name, description, hypothesis, owner or tags.
+    /// A word is a run of letters and digits, in whatever case.
+    pub text: String,
 }
 
 /// One page of a list, in order of key.
@@ -232,6 +248,17 @@ pub struct Page {
     pub resources: Vec<Resource>,
     /// The key after which the next page begins; absent on the last.
     pub next: Option<String>,
+}
+
+/// Where a walk through what is due stands: after the resource that is due at this time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueMark {
+    /// When it is due.
+    pub at: Timestamp,
+    /// Where it lives.
+    pub namespace: Namespace,
+    /// Its key.
+    pub key: String,
 }
 
 /// A namespace whose newest generation may not have reached the bus.
@@ -306,6 +333,24 @@ pub trait ConfigStore: Send + Sync {
         after: Option<&str>,
         limit: u64,
     ) -> Result<Page, Error>;
+
+    /// Those of `keys` that exist, in order of key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn get_all(
+        &self,
+        namespace: &Namespace,
+        kind: Kind,
+        keys: &[String],
+    ) -> Result<Vec<Resource>, Error>;
+
+    /// Up to `limit` ≥ 1 experiments of all namespaces that are due ([`Resource::due_at`]) at `now` or before, those after `after` when
+    /// given, in order of due time, namespace and key. What cannot be read is left out: it must not hold up the others.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn due(&self, now: Timestamp, after: Option<&DueMark>, limit: u64) -> Result<Vec<Resource>, Error>;
 
     /// Up to `limit` ≥ 1 changes of `namespace`, latest first: those with an id less than `before`, and of `subject`, when given.
     ///

@@ -4,7 +4,9 @@
 //! so what a change checks stays true until it is committed. The unique indexes are a second guard.
 
 mod commit;
+mod read;
 mod row;
+mod terms;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +18,8 @@ use sea_orm::{
 };
 
 use super::{
-    Audit, AuditEntry, Change, Committed, ConfigStore, Filter, Kind, Page, Published, Resource, Unpublished,
+    Audit, AuditEntry, Change, Committed, ConfigStore, DueMark, Filter, Kind, Page, Published, Resource,
+    Unpublished,
     tables::{audit_log, namespaces, outbox, resources},
 };
 use crate::{
@@ -66,32 +69,20 @@ impl ConfigStore for SqlConfigStore {
         after: Option<&str>,
         limit: u64,
     ) -> Result<Page, Error> {
-        within(async {
-            let limit = Ord::max(limit, 1);
-            let rows = resources::Entity::find()
-                .filter(resources::Column::Namespace.eq(namespace.as_str()))
-                .filter(resources::Column::Kind.eq(kind.name()))
-                .filter(matching(kind, filter))
-                .filter(after.map_or_else(Condition::all, |key| {
-                    Condition::all().add(resources::Column::Key.gt(key))
-                }))
-                .order_by_asc(resources::Column::Key)
-                .limit(limit.saturating_add(1))
-                .all(self.database.reader())
-                .await
-                .map_err(classify)?;
-            let mut resources = rows.into_iter().map(resource_of).collect::<Result<Vec<_>, _>>()?;
-            let more = resources.len() as u64 > limit;
-            if more {
-                resources.pop();
-            }
-            let next = resources
-                .last()
-                .filter(|_| more)
-                .map(|last| last.key().to_owned());
-            Ok(Page { resources, next })
-        })
-        .await
+        within(read::page(&self.database, namespace, kind, filter, after, limit)).await
+    }
+
+    async fn get_all(
+        &self,
+        namespace: &Namespace,
+        kind: Kind,
+        keys: &[String],
+    ) -> Result<Vec<Resource>, Error> {
+        within(read::all(&self.database, namespace, kind, keys)).await
+    }
+
+    async fn due(&self, now: Timestamp, after: Option<&DueMark>, limit: u64) -> Result<Vec<Resource>, Error> {
+        within(read::due(&self.database, now, after, limit)).await
     }
 
     async fn audit(
@@ -218,22 +209,6 @@ impl ConfigStore for SqlConfigStore {
         })
         .await
     }
-}
-
-/// What `filter` asks of resources of `kind`; it says nothing of other kinds than experiments.
-fn matching(kind: Kind, filter: &Filter) -> Condition {
-    let mut wanted = Condition::all();
-    if kind != Kind::Experiment {
-        return wanted;
-    }
-    wanted = match filter.states.is_empty() {
-        true => wanted.add(resources::Column::State.ne("ARCHIVED")),
-        false => wanted.add(resources::Column::State.is_in(&filter.states)),
-    };
-    if let Some(flag) = &filter.flag {
-        wanted = wanted.add(resources::Column::FlagKey.eq(flag));
-    }
-    wanted
 }
 
 fn audit_entry(row: audit_log::Model) -> AuditEntry {

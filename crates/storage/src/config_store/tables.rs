@@ -1,4 +1,4 @@
-//! The rows of the configuration tables, as migration `m0001_config` creates them.
+//! The rows of the configuration tables, as migrations `m0001_config` and `m0010_lifecycle` create them.
 #![expect(
     unreachable_pub,
     reason = "the derive macros make everything public; the module is private"
@@ -44,9 +44,32 @@ pub(super) mod resources {
         pub flag_key: Option<String>,
         /// Whether it reserves the flag; at most one does.
         pub live: bool,
+        /// Experiments only: when the clock has something to do with it next.
+        pub due_us: Option<i64>,
         pub created_us: i64,
         pub updated_us: i64,
         pub document: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What experiments are found by.
+pub(super) mod experiment_terms {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "experiment_terms")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub namespace: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub term: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

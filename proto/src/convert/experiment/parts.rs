@@ -4,6 +4,7 @@ use assay_core::{
     },
     flag::{Flag, Variation},
     key::{MetricKey, VariantKey},
+    schedule::{EndAction, Schedule},
 };
 
 use super::super::{
@@ -54,6 +55,44 @@ pub(super) fn variant_from(variant: pb::Variant) -> Result<Variant, FieldErrors>
         value,
     });
     errors.finish(made)
+}
+
+pub(super) fn schedule_from(
+    end_action: i32,
+    end_reached_at: Option<prost_types::Timestamp>,
+    error: String,
+) -> Result<Schedule, FieldErrors> {
+    let mut errors = FieldErrors::default();
+    let end_action = errors.keep(enum_from::<pb::EndAction>(end_action, "end_action"));
+    let end_reached_at = errors.keep(optional_timestamp_from(end_reached_at, "end_reached_at"));
+    let made = end_action
+        .zip(end_reached_at)
+        .map(|(end_action, end_reached_at)| Schedule {
+            end_action: end_action.into(),
+            end_reached_at,
+            error,
+        });
+    errors.finish(made)
+}
+
+impl From<pb::EndAction> for EndAction {
+    fn from(action: pb::EndAction) -> Self {
+        match action {
+            pb::EndAction::Unspecified | pb::EndAction::Complete => Self::Complete,
+            pb::EndAction::HoldEnrollment => Self::HoldEnrollment,
+            pb::EndAction::NotifyOnly => Self::NotifyOnly,
+        }
+    }
+}
+
+impl From<EndAction> for pb::EndAction {
+    fn from(action: EndAction) -> Self {
+        match action {
+            EndAction::Complete => Self::Complete,
+            EndAction::HoldEnrollment => Self::HoldEnrollment,
+            EndAction::NotifyOnly => Self::NotifyOnly,
+        }
+    }
 }
 
 pub(super) fn metric_from(metric: pb::ExperimentMetric) -> Result<ExperimentMetric, FieldErrors> {

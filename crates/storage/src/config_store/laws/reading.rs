@@ -136,6 +136,7 @@ pub async fn lists_filter_experiments(store: &dyn ConfigStore) {
         let filter = Filter {
             states: states.iter().map(|&state| state.to_owned()).collect(),
             flag: flag.map(str::to_owned),
+            ..Filter::default()
         };
         keys(&pages(store, &here, Kind::Experiment, &filter, 2).await)
     };
@@ -149,6 +150,9 @@ pub async fn lists_filter_experiments(store: &dyn ConfigStore) {
     let filter = Filter {
         states: vec!["RUNNING".into()],
         flag: Some("x".into()),
+        owner: Some("x".into()),
+        tags: vec!["x".into()],
+        text: "x".into(),
     };
     assert_eq!(
         keys(&pages(store, &here, Kind::Flag, &filter, 9).await),

@@ -11,8 +11,10 @@ use assay_core::{
     key::{ExperimentKey, FlagKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
     lifecycle::{Outcome, PauseMode, State},
     metric::{Aggregation, Direction, Metric, MetricKind},
+    schedule::{EndAction, Schedule},
     segment::{Operator, Rule, Segment},
     time::Timestamp,
+    undo::{FlagBefore, Undo},
     value::{Attribute, Value, ValueType},
     weights::{Coverage, Weights},
 };
@@ -87,6 +89,8 @@ pub fn experiment(namespace: &Namespace, key: &str, flag: &str, state: State) ->
         completed_at: None,
         pauses: vec![],
         reason: String::new(),
+        schedule: Schedule::default(),
+        undo: None,
         meta: Meta::default(),
     }
 }
@@ -274,6 +278,28 @@ fn full_experiment(namespace: &Namespace, number: usize, state: State) -> Resour
             },
         ],
         reason: "enough seen".into(),
+        schedule: Schedule {
+            end_action: EndAction::NotifyOnly,
+            end_reached_at: Some(Timestamp::from_micros(8)),
+            error: "flag_key: FLAG_BOUND".into(),
+        },
+        undo: Some(Undo {
+            before: State::Paused(PauseMode::HoldEnrollment),
+            until: Timestamp::from_micros(60),
+            flag: Some(FlagBefore {
+                variations: vec![
+                    Variation {
+                        name: "OFF".into(),
+                        ..variation("off", Value::Bool(false))
+                    },
+                    Variation {
+                        name: "ON".into(),
+                        ..variation("on", Value::Bool(true))
+                    },
+                ],
+                default_value: Value::Bool(false),
+            }),
+        }),
         ..small
     })
 }

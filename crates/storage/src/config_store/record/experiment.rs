@@ -1,11 +1,14 @@
 //! The stored form of an experiment.
 
 mod parts;
+mod schedule;
 
 use assay_core::{
     experiment::{Cohort, Experiment, ExperimentMetric, Pause, QaOverride, Variant},
     key::{ExperimentKey, FlagKey, SegmentKey, UnitKind},
+    schedule::Schedule,
     time::Timestamp,
+    undo::Undo,
     weights::Coverage,
 };
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,8 @@ use parts::{
     CohortRecord, ExposureRecord, MetricRoleRecord, PauseRecord, QaOverrideRecord, SourceRecord, StateRecord,
     VariantRecord,
 };
+
+use schedule::{EndActionRecord, UndoRecord};
 
 pub(super) use parts::state_name;
 
@@ -45,6 +50,14 @@ pub(super) struct ExperimentRecord {
     completed_us: Option<i64>,
     pauses: Vec<PauseRecord>,
     reason: String,
+    #[serde(default)]
+    end_action: EndActionRecord,
+    #[serde(default)]
+    end_reached_us: Option<i64>,
+    #[serde(default)]
+    schedule_error: String,
+    #[serde(default)]
+    undo: Option<UndoRecord>,
 }
 
 impl From<&Experiment> for ExperimentRecord {
@@ -78,6 +91,10 @@ impl From<&Experiment> for ExperimentRecord {
             completed_us: experiment.completed_at.map(Timestamp::micros),
             pauses: experiment.pauses.iter().map(PauseRecord::from).collect(),
             reason: experiment.reason.clone(),
+            end_action: experiment.schedule.end_action.into(),
+            end_reached_us: experiment.schedule.end_reached_at.map(Timestamp::micros),
+            schedule_error: experiment.schedule.error.clone(),
+            undo: experiment.undo.as_ref().map(UndoRecord::from),
         }
     }
 }
@@ -127,6 +144,12 @@ impl ExperimentRecord {
             completed_at: self.completed_us.map(Timestamp::from_micros),
             pauses: self.pauses.into_iter().map(Pause::from).collect(),
             reason: self.reason,
+            schedule: Schedule {
+                end_action: self.end_action.into(),
+                end_reached_at: self.end_reached_us.map(Timestamp::from_micros),
+                error: self.schedule_error,
+            },
+            undo: self.undo.map(Undo::try_from).transpose()?,
             meta: identity.meta,
         })
     }

@@ -23,7 +23,7 @@ pub(super) struct FlagRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct VariationRecord {
+pub(super) struct VariationRecord {
     key: String,
     name: String,
     value: ValueRecord,

@@ -12,7 +12,10 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
-use super::row::{count, find, number, row_of, text};
+use super::{
+    row::{count, find, number, row_of, text},
+    terms,
+};
 use crate::{
     Error,
     config_store::{
@@ -41,6 +44,7 @@ pub(super) async fn apply(transaction: &Transaction, change: &Change) -> Result<
             Write::Delete { kind, key, version } => {
                 let row = expected(transaction, &change.namespace, *kind, key, *version).await?;
                 trail.record(*kind, key, Some(row.document.clone()), None);
+                terms::remove(transaction, *kind, change.namespace.as_str(), key).await?;
                 row.into_active_model()
                     .delete(&**transaction)
                     .await
@@ -116,7 +120,7 @@ async fn put(
         Some(row.document.clone()),
     );
     let active = row.into_active_model();
-    let written = match before {
+    let written = match &before {
         None => resources::Entity::insert(active)
             .exec_without_returning(&**transaction)
             .await
@@ -124,6 +128,7 @@ async fn put(
         Some(_) => active.reset_all().update(&**transaction).await.map(drop),
     };
     written.map_err(|error| not_unique(error, resource))?;
+    terms::replace(transaction, before.as_ref(), &stored).await?;
     Ok(stored)
 }
 

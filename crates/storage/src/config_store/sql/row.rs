@@ -39,6 +39,7 @@ pub(super) fn row_of(resource: &Resource) -> Result<resources::Model, Error> {
             _ => None,
         },
         live: resource.reserves().is_some(),
+        due_us: resource.due_at().map(Timestamp::micros),
         created_us: meta.created_at.micros(),
         updated_us: meta.updated_at.micros(),
         document: record::encode(resource)?,

@@ -3,6 +3,7 @@
 mod m0001_config;
 mod m0002_analysis;
 mod m0003_log;
+mod m0010_lifecycle;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_config::Migration),
             Box::new(m0002_analysis::Migration),
             Box::new(m0003_log::Migration),
+            Box::new(m0010_lifecycle::Migration),
         ]
     }
 }
