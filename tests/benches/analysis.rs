@@ -154,6 +154,7 @@ async fn start_experiment(client: &Client) -> Result<()> {
     };
     let request = config::CreateExperimentRequest {
         experiment: Some(experiment),
+        ..Default::default()
     };
     let draft = client
         .experiments()

@@ -9,6 +9,7 @@ use assay_core::{
     flag::{Flag, Meta, Variation},
     key::{ExperimentKey, FlagKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
     lifecycle::State,
+    schedule::Schedule,
     segment::{Operator, Rule, Segment},
     snapshot::{Configuration, Snapshot},
     time::Timestamp,
@@ -124,6 +125,8 @@ fn experiment(i: usize) -> anyhow::Result<Experiment> {
         completed_at: None,
         pauses: vec![],
         reason: String::new(),
+        schedule: Schedule::default(),
+        undo: None,
         meta: Meta {
             version: 1,
             ..Meta::default()

@@ -68,6 +68,7 @@ async fn imported(client: &Client) -> Result<()> {
     };
     let request = config::CreateExperimentRequest {
         experiment: Some(experiment),
+        ..Default::default()
     };
     let draft = client
         .experiments()
@@ -238,6 +239,7 @@ async fn what_cannot_be_answered_is_refused_with_a_reason() -> Result<()> {
         .experiments()
         .create_experiment(config::CreateExperimentRequest {
             experiment: Some(draft),
+            ..Default::default()
         })
         .await?;
     let draft = get("draft").await.err().context("a result of a draft")?;

@@ -138,6 +138,7 @@ async fn create(client: &Client) -> Result<()> {
     };
     let request = config::CreateExperimentRequest {
         experiment: Some(experiment),
+        ..Default::default()
     };
     client.experiments().create_experiment(request).await?;
     Ok(())

@@ -198,6 +198,15 @@ pub(crate) enum ExperimentVerb {
         /// Only those of this flag.
         #[arg(long, default_value = "")]
         flag: String,
+        /// Only those of this owner.
+        #[arg(long, default_value = "")]
+        owner: String,
+        /// Only those with all of these tags.
+        #[arg(long = "tag", value_name = "TAG")]
+        tags: Vec<String>,
+        /// Only those with words that begin like each of these.
+        #[arg(long, default_value = "")]
+        text: String,
     },
     /// Say what Start would refuse, of a stored experiment or of a file.
     Validate {
@@ -213,8 +222,10 @@ pub(crate) enum ExperimentVerb {
         )]
         file: Option<PathBuf>,
     },
-    /// Begin: live units may see another variant from now on.
+    /// Begin, now or at its start time: live units may see another variant from then on.
     Start(Named),
+    /// Take back a start that lies ahead.
+    Unschedule(Commanded),
     /// Hold, reversibly.
     Pause {
         #[command(flatten)]
@@ -225,9 +236,9 @@ pub(crate) enum ExperimentVerb {
     },
     /// Go on after a pause.
     Resume(Commanded),
-    /// Complete without winner; the flag serves its default. Final.
+    /// Complete without winner; the flag serves its default. Final after a minute.
     Stop(Commanded),
-    /// Complete with a winner: everyone gets it, and it becomes the flag's default. Final.
+    /// Complete with a winner: everyone gets it, and it becomes the flag's default. Final after a minute.
     DeclareWinner {
         #[command(flatten)]
         named: Named,
@@ -240,10 +251,14 @@ pub(crate) enum ExperimentVerb {
         #[arg(long)]
         force: bool,
     },
+    /// Take back a stop or a winner, within a minute.
+    Undo(Commanded),
     /// Serve nothing for it any more; reports stay.
     End(Commanded),
     /// Hide it from lists; all data are kept.
     Archive(Commanded),
+    /// Show it in lists again.
+    Unarchive(Commanded),
     /// Copy it into a new draft.
     Duplicate {
         /// Key of the one to copy.

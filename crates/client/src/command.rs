@@ -7,8 +7,13 @@ use crate::{Client, Error, resource::Target, retry};
 /// What to do to an experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// DRAFT → RUNNING.
+    /// DRAFT → RUNNING, or SCHEDULED when its start time lies ahead.
     Start,
+    /// SCHEDULED → DRAFT.
+    Unschedule {
+        /// Why; may be empty.
+        reason: String,
+    },
     /// RUNNING → PAUSED, or another mode while paused.
     Pause {
         /// What units get meanwhile.
@@ -21,12 +26,12 @@ pub enum Command {
         /// Why; may be empty.
         reason: String,
     },
-    /// → COMPLETED without winner. Final.
+    /// → COMPLETED without winner. Final after a minute.
     Stop {
         /// Why; may be empty.
         reason: String,
     },
-    /// → COMPLETED with a winner. Final.
+    /// → COMPLETED with a winner. Final after a minute.
     DeclareWinner {
         /// Key of the variant that won.
         variant: String,
@@ -35,6 +40,11 @@ pub enum Command {
         /// Declares it without a winner signal.
         force: bool,
     },
+    /// → the state before Stop or `DeclareWinner`, within a minute of it.
+    Undo {
+        /// Why; may be empty.
+        reason: String,
+    },
     /// COMPLETED → ENDED.
     End {
         /// Why; may be empty.
@@ -42,6 +52,11 @@ pub enum Command {
     },
     /// → ARCHIVED.
     Archive {
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// ARCHIVED → where it was archived from.
+    Unarchive {
         /// Why; may be empty.
         reason: String,
     },
@@ -91,6 +106,22 @@ impl Client {
                 };
                 let answer = service.start_experiment(request).await?.into_inner();
                 (answer.experiment, answer.warnings)
+            }
+            Command::Unschedule { reason } => {
+                let request = pb::UnscheduleExperimentRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                };
+                (
+                    service
+                        .unschedule_experiment(request)
+                        .await?
+                        .into_inner()
+                        .experiment,
+                    Vec::new(),
+                )
             }
             Command::Pause { mode, reason } => {
                 let request = pb::PauseExperimentRequest {
@@ -148,6 +179,18 @@ impl Client {
                     Vec::new(),
                 )
             }
+            Command::Undo { reason } => {
+                let request = pb::UndoExperimentRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                };
+                (
+                    service.undo_experiment(request).await?.into_inner().experiment,
+                    Vec::new(),
+                )
+            }
             Command::End { reason } => {
                 let request = pb::EndExperimentRequest {
                     namespace,
@@ -157,6 +200,22 @@ impl Client {
                 };
                 (
                     service.end_experiment(request).await?.into_inner().experiment,
+                    Vec::new(),
+                )
+            }
+            Command::Unarchive { reason } => {
+                let request = pb::UnarchiveExperimentRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                };
+                (
+                    service
+                        .unarchive_experiment(request)
+                        .await?
+                        .into_inner()
+                        .experiment,
                     Vec::new(),
                 )
             }
@@ -176,6 +235,24 @@ impl Client {
         Ok(tonic::Response::new(
             experiment.map(|experiment| Done { experiment, warnings }),
         ))
+    }
+
+    /// Creates the experiment; with `start` it is started, or scheduled, in the same change.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn create_experiment(&self, experiment: pb::Experiment, start: bool) -> Result<Done, Error> {
+        let request = pb::CreateExperimentRequest {
+            experiment: Some(experiment),
+            start,
+        };
+        let response = retry(|| {
+            let (mut service, request) = (self.experiments(), request.clone());
+            async move { service.create_experiment(request).await }
+        });
+        let pb::CreateExperimentResponse { experiment, warnings } = response.await?;
+        let experiment = experiment.ok_or(Error::Incomplete { what: "experiment" })?;
+        Ok(Done { experiment, warnings })
     }
 
     /// Copies an experiment into a new draft, of key `new_key` unless that is empty.

@@ -70,8 +70,15 @@ macro_rules! resource {
                 self.namespace = namespace;
             }
 
+            #[allow(
+                clippy::needless_update,
+                reason = "some of these messages have more fields"
+            )]
             async fn create(self, client: &Client) -> Result<Self, Error> {
-                let request = pb::$Create { $field: Some(self) };
+                let request = pb::$Create {
+                    $field: Some(self),
+                    ..Default::default()
+                };
                 let response = retry(|| {
                     let (mut service, request) = (client.$client(), request.clone());
                     async move { service.$create(request).await }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use assay_platform::Code;
 use assay_proto::config::v1 as pb;
 use assay_storage::config_store::Kind;
-use prost_types::Timestamp;
 use tonic::{Request, Status};
 
 use crate::support::{
-    NOW, Service, fact, invalid,
+    Service, at, fact, invalid,
     make::{self, boolean},
     refused,
 };
@@ -119,13 +118,6 @@ async fn declare(
         .declare_winner(request)
         .await
         .map(tonic::Response::into_inner)
-}
-
-fn at(seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp {
-        seconds: NOW / 1_000_000 + seconds,
-        nanos: 0,
-    })
 }
 
 #[tokio::test]
@@ -246,7 +238,7 @@ async fn holding_enrollment_needs_stored_assignments() {
     let mut service = Service::start().await;
     let running = service.running("a").await;
     let held = pause(&mut service, &running, pb::PauseMode::HoldEnrollment).await;
-    let failure = refused(held, Code::FailedPrecondition, "STORED_REQUIRED");
+    let failure = refused(held, Code::FailedPrecondition, "NEEDS_STORED");
     assert!(failure.message.contains("SERVE_DEFAULT"), "{failure}");
 }
 

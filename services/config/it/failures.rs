@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use assay_core::key::Namespace;
+use assay_core::{key::Namespace, time::Timestamp};
 use assay_platform::{Code, Failure};
 use assay_proto::config::v1 as pb;
 use assay_storage::{
     Error,
     config_bus::EmbeddedConfigBus,
     config_store::{
-        AuditEntry, Change, Committed, ConfigStore, Filter, Kind, Page, Published, Resource, Unpublished,
+        AuditEntry, Change, Committed, ConfigStore, DueMark, Filter, Kind, Page, Published, Resource,
+        Unpublished,
     },
 };
 use async_trait::async_trait;
@@ -32,6 +33,14 @@ impl ConfigStore for Broken {
     }
 
     async fn list(&self, _: &Namespace, _: Kind, _: &Filter, _: Option<&str>, _: u64) -> Result<Page, Error> {
+        Err(self.0())
+    }
+
+    async fn get_all(&self, _: &Namespace, _: Kind, _: &[String]) -> Result<Vec<Resource>, Error> {
+        Err(self.0())
+    }
+
+    async fn due(&self, _: Timestamp, _: Option<&DueMark>, _: u64) -> Result<Vec<Resource>, Error> {
         Err(self.0())
     }
 

@@ -2,16 +2,8 @@
 
 use assay_platform::Code;
 use assay_proto::config::v1 as pb;
-use prost_types::Timestamp;
 
-use crate::support::{NOW, Service, assert_violations, invalid, make, refused};
-
-fn at(seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp {
-        seconds: NOW / 1_000_000 + seconds,
-        nanos: 0,
-    })
-}
+use crate::support::{Service, assert_violations, at, invalid, make, refused};
 
 #[tokio::test]
 async fn start_tells_all_that_is_missing() {
@@ -38,18 +30,18 @@ async fn start_tells_all_that_is_missing() {
     invalid(service.experiments.start_experiment(request).await, &wrong);
 
     service.metric(make::retention("retention_7")).await;
-    let later = service
+    let held = service
         .experiment(pb::Experiment {
-            start_time: at(60),
-            ..make::ready("later")
+            end_time: at(0),
+            ..make::ready("past")
         })
         .await;
     let failure = refused(
-        service.try_start(&later).await,
+        service.try_start(&held).await,
         Code::FailedPrecondition,
         "VALIDATION_FAILED",
     );
-    assert_violations(&failure, &[("start_time", "START_TIME_IN_FUTURE")]);
+    assert_violations(&failure, &[("end_time", "END_TIME_IN_PAST")]);
 }
 
 #[tokio::test]
@@ -95,4 +87,53 @@ async fn of_concurrent_starts_on_one_flag_exactly_one_wins() {
             "{failure:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn created_and_started_in_one_change() {
+    let mut service = Service::start().await;
+    service.metric(make::retention("retention_7")).await;
+    let create = async |service: &mut Service, experiment: pb::Experiment| {
+        let request = pb::CreateExperimentRequest {
+            experiment: Some(experiment),
+            start: true,
+        };
+        let answer = service.experiments.create_experiment(request).await?;
+        Ok::<_, tonic::Status>(answer.into_inner().experiment.unwrap())
+    };
+    let running = create(&mut service, make::ready("a")).await.unwrap();
+    assert_eq!(
+        (running.state(), running.version),
+        (pb::ExperimentState::Running, 1)
+    );
+    assert_eq!(running.cohorts[0].generation, running.generation);
+    assert_eq!((running.start_time, running.end_time), (at(0), at(14 * 86_400)));
+
+    let later = pb::Experiment {
+        start_time: at(60),
+        ..make::ready("later")
+    };
+    let scheduled = create(&mut service, later).await.unwrap();
+    assert_eq!(
+        (scheduled.state(), scheduled.cohorts[0].generation),
+        (pb::ExperimentState::Scheduled, 0)
+    );
+
+    let refusal = create(&mut service, make::draft("b")).await;
+    let failure = refused(refusal, Code::FailedPrecondition, "VALIDATION_FAILED");
+    assert_violations(
+        &failure,
+        &[
+            ("hypothesis", "HYPOTHESIS_REQUIRED"),
+            ("metrics", "PRIMARY_METRIC_REQUIRED"),
+        ],
+    );
+    let request = pb::GetFlagRequest {
+        key: "b".to_owned(),
+        ..Default::default()
+    };
+    refused(service.flags.get_flag(request).await, Code::NotFound, "NOT_FOUND");
+    let busy = create(&mut service, make::ready_on("c", "a")).await;
+    let failure = refused(busy, Code::FailedPrecondition, "VALIDATION_FAILED");
+    assert_violations(&failure, &[("flag_key", "FLAG_BOUND")]);
 }

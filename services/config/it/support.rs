@@ -42,15 +42,24 @@ impl Service {
 
     /// A replica: another one may be on the same stores.
     pub(crate) async fn start_on(store: Arc<dyn ConfigStore>, bus: Arc<dyn ConfigBus>) -> Self {
+        Self::start_at(store, bus, MockClock::at(NOW)).await
+    }
+
+    /// Another replica on the same stores, with the same clock.
+    pub(crate) async fn replica(&self) -> Self {
+        Self::start_at(self.store.clone(), self.bus.clone(), self.clock.clone()).await
+    }
+
+    async fn start_at(store: Arc<dyn ConfigStore>, bus: Arc<dyn ConfigBus>, clock: MockClock) -> Self {
         let ports = Ports {
             store: store.clone(),
             bus: bus.clone(),
         };
         let settings = Settings {
             reconcile_interval_seconds: 1,
+            schedule_interval: Duration::from_millis(10),
             ..Settings::default()
         };
-        let clock = MockClock::at(NOW);
         let shutdown = Shutdown::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}", listener.local_addr().unwrap());
@@ -114,6 +123,7 @@ impl Service {
     ) -> Result<pb::CreateExperimentResponse, Status> {
         let request = pb::CreateExperimentRequest {
             experiment: Some(experiment),
+            ..Default::default()
         };
         self.experiments
             .create_experiment(request)
@@ -180,6 +190,14 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.shutdown.trigger();
     }
+}
+
+/// `seconds` after [`NOW`].
+pub(crate) fn at(seconds: i64) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp {
+        seconds: NOW / 1_000_000 + seconds,
+        nanos: 0,
+    })
 }
 
 /// An embedded truth in memory.

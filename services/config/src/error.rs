@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use assay_core::{lifecycle::InvalidTransition, validate::Violation};
+use assay_core::{
+    lifecycle::{Action, InvalidTransition},
+    time::Timestamp,
+    validate::Violation,
+};
 use assay_platform::error::{Code, Failure, FieldViolation, chain};
 use assay_proto::field::{FieldError, FieldErrors};
 use assay_storage::Error as StoreError;
@@ -46,7 +50,30 @@ pub(crate) enum Error {
     )]
     NoWinnerSignal { what: String },
     #[error("HOLD_ENROLLMENT needs stored assignments, which {what} does not have; pause with SERVE_DEFAULT")]
-    StoredRequired { what: String },
+    NeedsStored { what: String },
+    #[error(
+        "{what} can be undone within 60 s of Stop or DeclareWinner only{}; to run it again, Duplicate",
+        expired(*.until)
+    )]
+    UndoExpired {
+        what: String,
+        until: Option<Timestamp>,
+        allowed: Vec<Action>,
+    },
+    #[error(
+        "the variations or the default of {flag} were changed after the winner of {what} was declared, and Undo would lose that; set the \
+         default yourself"
+    )]
+    FlagChanged { what: String, flag: String },
+    #[error(
+        "{flag} has got an override for segment/{segment} meanwhile, which would hide all variants of {experiment}; remove the override, \
+         then Undo"
+    )]
+    OverrideInTheWay {
+        experiment: String,
+        flag: String,
+        segment: String,
+    },
     /// The store could not do it.
     #[error("the store failed")]
     Store(#[source] StoreError),
@@ -77,6 +104,12 @@ pub(crate) fn refuse(violations: Vec<Violation>) -> Result<(), Error> {
     } else {
         Err(Error::Invalid(fields(violations)))
     }
+}
+
+fn expired(until: Option<Timestamp>) -> String {
+    until
+        .map(|until| format!(", that was until {until}"))
+        .unwrap_or_default()
 }
 
 fn summary(errors: &FieldErrors) -> String {
@@ -167,9 +200,18 @@ impl From<Error> for Failure {
             Error::NoWinnerSignal { what } => {
                 refused("NO_WINNER_SIGNAL", message).with_metadata("resource", what)
             }
-            Error::StoredRequired { what } => {
-                refused("STORED_REQUIRED", message).with_metadata("resource", what)
-            }
+            Error::NeedsStored { what } => refused("NEEDS_STORED", message).with_metadata("resource", what),
+            Error::UndoExpired { what, allowed, .. } => refused("UNDO_EXPIRED", message)
+                .with_metadata("resource", what)
+                .with_metadata("allowed_actions", join(&allowed)),
+            Error::FlagChanged { what, flag } => refused("FLAG_CHANGED", message)
+                .with_metadata("resource", what)
+                .with_metadata("flag", flag),
+            Error::OverrideInTheWay {
+                experiment, segment, ..
+            } => refused("OVERRIDE_CONFLICT", message)
+                .with_metadata("segment", segment)
+                .with_metadata("experiment", experiment),
             Error::Store(error) => store(error),
         }
     }

@@ -6,12 +6,18 @@ pub(crate) mod declare_winner;
 pub(crate) mod delete;
 pub(crate) mod duplicate;
 pub(crate) mod end;
+mod launch;
 pub(crate) mod pause;
+pub(crate) mod read;
 mod references;
 pub(crate) mod resume;
+pub(crate) mod schedule;
 pub(crate) mod sketch;
 pub(crate) mod start;
 pub(crate) mod stop;
+pub(crate) mod unarchive;
+pub(crate) mod undo;
+pub(crate) mod unschedule;
 pub(crate) mod update;
 pub(crate) mod validate;
 

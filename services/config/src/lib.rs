@@ -20,6 +20,7 @@ mod grpc;
 mod list;
 mod metric;
 mod publish;
+mod scheduler;
 mod segment;
 mod settings;
 mod simple;
@@ -30,6 +31,7 @@ pub use assay_platform::server::ServeError as Error;
 pub use settings::Settings;
 
 use publish::{Publisher, Wake};
+use scheduler::Scheduler;
 use truth::Truth;
 
 /// The stores that the service works on.
@@ -41,7 +43,7 @@ pub struct Ports {
     pub bus: Arc<dyn ConfigBus>,
 }
 
-/// Serves the four APIs on `listener` and publishes what they change, until `shutdown`. What was accepted before is
+/// Serves the four APIs on `listener`, starts and ends experiments in time, and publishes what changes, until `shutdown`. What was accepted before is
 /// published before it returns, if the bus answers; else it stays in the outbox.
 ///
 /// # Errors
@@ -56,6 +58,7 @@ pub async fn serve(
     let wake = Arc::new(Wake::default());
     let publisher = Publisher::new(&ports, wake.clone(), settings.reconcile_interval());
     let truth = Truth::new(ports.store, clock, wake);
+    let scheduler = Scheduler::new(truth.clone(), settings.schedule_interval);
     let health = Health::new(grpc::SERVICES);
     let mut server = Server::new("assay-config", listener, health.clone()).routes(grpc::routes(&truth));
     if settings.reflection {
@@ -65,7 +68,7 @@ pub async fn serve(
     // The publisher outlives the server: the last accepted change is published, too.
     let served = Shutdown::new();
     let serving = async {
-        let result = server.serve(shutdown).await;
+        let (result, ()) = tokio::join!(server.serve(shutdown.clone()), scheduler.run(shutdown));
         served.trigger();
         result
     };

@@ -6,6 +6,7 @@ use assay_platform::Check;
 use serde::Deserialize;
 
 const RECONCILE_SECONDS: RangeInclusive<u64> = 1..=3_600;
+const SCHEDULE_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
 /// Settings of the service, section `[config]` of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -16,6 +17,9 @@ pub struct Settings {
     /// How often the whole bus is compared with the truth, in seconds, 1 to 3600. Changes made here are published at once;
     /// this finds what others have changed or lost.
     pub reconcile_interval_seconds: u64,
+    /// How often to look for experiments whose start or end time has come, 10 ms to 60 s.
+    #[serde(deserialize_with = "assay_platform::settings::duration")]
+    pub schedule_interval: Duration,
     /// Whether to answer gRPC reflection.
     pub reflection: bool,
 }
@@ -25,6 +29,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7071)),
             reconcile_interval_seconds: 10,
+            schedule_interval: Duration::from_secs(1),
             reflection: true,
         }
     }
@@ -39,6 +44,7 @@ impl Settings {
             self.reconcile_interval_seconds,
             &RECONCILE_SECONDS,
         );
+        check.duration("schedule_interval", self.schedule_interval, &SCHEDULE_INTERVAL);
         check
     }
 
@@ -59,6 +65,17 @@ mod tests {
                 ..Settings::default()
             };
             assert_eq!(settings.check().wrong().len(), n_wrong, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_that_is_never_or_always_looked_at_is_refused() {
+        for (millis, n_wrong) in [(9, 1), (10, 0), (60_000, 0), (60_001, 1)] {
+            let settings = Settings {
+                schedule_interval: Duration::from_millis(millis),
+                ..Settings::default()
+            };
+            assert_eq!(settings.check().wrong().len(), n_wrong, "{millis}");
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn every_state() -> Filter {
     ];
     Filter {
         states: states.map(str::to_owned).to_vec(),
-        flag: None,
+        ..Filter::default()
     }
 }
 

@@ -12,7 +12,7 @@ use assay_core::{
 };
 use assay_platform::clock::SharedClock;
 use assay_storage::config_store::{
-    Audit, Change, Committed, ConfigStore, Expect, Filter, Kind, Page, Resource, Write,
+    Audit, Change, Committed, ConfigStore, DueMark, Expect, Filter, Kind, Page, Resource, Write,
 };
 
 use crate::{error::Error, publish::Wake};
@@ -209,6 +209,22 @@ impl Truth {
         Ok((resources.into_iter().filter_map(R::from_resource).collect(), next))
     }
 
+    /// Those of `keys` that exist.
+    pub(crate) async fn find_all<R: Stored>(
+        &self,
+        namespace: &Namespace,
+        keys: &[String],
+    ) -> Result<Vec<R>, Error> {
+        let found = self.store.get_all(namespace, R::KIND, keys).await?;
+        Ok(found.into_iter().filter_map(R::from_resource).collect())
+    }
+
+    /// Experiments that the clock has something to do with, those after `after`, the longest overdue first.
+    pub(crate) async fn due(&self, after: Option<&DueMark>, limit: u64) -> Result<Vec<Experiment>, Error> {
+        let due = self.store.due(self.now(), after, limit).await?;
+        Ok(due.into_iter().filter_map(Experiment::from_resource).collect())
+    }
+
     /// All resources that `filter` lets through.
     pub(crate) async fn all<R: Stored>(
         &self,
@@ -257,4 +273,15 @@ impl Truth {
 pub(crate) fn stored_as<R: Stored>(committed: Committed) -> R {
     let last = committed.resources.into_iter().rev().find_map(R::from_resource);
     last.expect("a store returns each resource that a change has put")
+}
+
+/// The stored forms of an experiment and of its flag, which stays `flag` where the change has not put it.
+pub(crate) fn both(committed: Committed, flag: Flag) -> (Experiment, Flag) {
+    let mut stored = flag;
+    for resource in &committed.resources {
+        if let Some(put) = Flag::from_resource(resource.clone()) {
+            stored = put;
+        }
+    }
+    (stored_as(committed), stored)
 }

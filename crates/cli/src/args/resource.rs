@@ -276,6 +276,12 @@ pub(crate) struct ExperimentFields {
     /// When it ends, in RFC 3339.
     #[arg(long)]
     end_time: Option<String>,
+    /// What happens then: `complete`, `hold-enrollment` or `notify-only`.
+    #[arg(long, value_name = "ACTION")]
+    end_action: Option<String>,
+    /// For create: start it in the same change, or schedule it when its start time lies ahead.
+    #[arg(long)]
+    start: bool,
     /// Its assignments were decided elsewhere.
     #[arg(long)]
     imported: bool,
@@ -286,6 +292,11 @@ impl ExperimentFields {
     pub(crate) fn weighs_flag(&self) -> Option<&str> {
         let weighs = !self.weights.is_empty() && self.variants.is_empty();
         self.flag_key.as_deref().filter(|_| weighs)
+    }
+
+    /// Whether it is to be started at once.
+    pub(crate) fn starts(&self) -> bool {
+        self.start
     }
 
     /// Names the variants; their values are those of the flag.
@@ -305,6 +316,7 @@ impl Fields for ExperimentFields {
             ("unitKind", self.unit_kind),
             ("startTime", self.start_time),
             ("endTime", self.end_time),
+            ("endAction", self.end_action),
             ("assignmentSource", self.imported.then(|| "IMPORTED".to_owned())),
         ];
         for (name, text) in texts {

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use assay_client::{command::Command, resource::Resource, retry};
+use assay_client::{
+    command::{Command, Done},
+    resource::Resource,
+    retry,
+};
 use assay_proto::config::v1 as pb;
 use serde::Serialize;
 
@@ -23,13 +27,34 @@ pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), E
     match verb {
         ExperimentVerb::Common(Common::Create(written)) => create(context, written).await,
         ExperimentVerb::Common(Common::Show { key }) => resource::show::<Experiment>(context, &key).await,
+        ExperimentVerb::Common(Common::Update(written)) if written.fields.starts() => Err(Error::Usage(
+            "--start is for create; start a stored one with `assay experiment start`".to_owned(),
+        )),
         ExperimentVerb::Common(Common::Update(written)) => {
             resource::update::<Experiment, _>(context, written).await
         }
         ExperimentVerb::Common(Common::Delete(named)) => resource::delete::<Experiment>(context, named).await,
-        ExperimentVerb::List { states, flag } => list(context, &states, flag).await,
+        ExperimentVerb::List {
+            states,
+            flag,
+            owner,
+            tags,
+            text,
+        } => {
+            let filter = pb::ListExperimentsRequest {
+                flag_key: flag,
+                owner,
+                tags,
+                text,
+                ..Default::default()
+            };
+            list(context, &states, filter).await
+        }
         ExperimentVerb::Validate { key, file } => validate(context, key, file).await,
         ExperimentVerb::Start(named) => command(context, named, Command::Start).await,
+        ExperimentVerb::Unschedule(c) => {
+            command(context, c.named, Command::Unschedule { reason: c.reason }).await
+        }
         ExperimentVerb::Pause { commanded, mode } => {
             let mode = text::named::<pb::PauseMode>(&mode, "--mode")?;
             command(
@@ -61,8 +86,12 @@ pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), E
             )
             .await
         }
+        ExperimentVerb::Undo(c) => command(context, c.named, Command::Undo { reason: c.reason }).await,
         ExperimentVerb::End(c) => command(context, c.named, Command::End { reason: c.reason }).await,
         ExperimentVerb::Archive(c) => command(context, c.named, Command::Archive { reason: c.reason }).await,
+        ExperimentVerb::Unarchive(c) => {
+            command(context, c.named, Command::Unarchive { reason: c.reason }).await
+        }
         ExperimentVerb::Duplicate { key, new_key } => {
             let copy = context
                 .client
@@ -84,12 +113,22 @@ async fn create(context: &Context, mut written: Written<ExperimentFields>) -> Re
                 .collect(),
         );
     }
-    resource::create::<Experiment, _>(context, written).await
+    if !written.fields.starts() {
+        return resource::create::<Experiment, _>(context, written).await;
+    }
+    let experiment = resource::new::<Experiment, _>(context, written)?;
+    let done = context.client.create_experiment(experiment, true).await?;
+    report(context, done)
 }
 
 async fn command(context: &Context, named: Named, command: Command) -> Result<(), Error> {
     let target = resource::target::<pb::Experiment>(context, named).await?;
     let done = context.client.command(&target, command).await?;
+    report(context, done)
+}
+
+/// Says what became of it.
+fn report(context: &Context, done: Done) -> Result<(), Error> {
     for warning in done.warnings {
         output::note(format!("warning: {}", Finding::of(warning).line()));
     }
@@ -100,21 +139,16 @@ async fn command(context: &Context, named: Named, command: Command) -> Result<()
     }
 }
 
-async fn list(context: &Context, states: &[String], flag_key: String) -> Result<(), Error> {
+async fn list(context: &Context, states: &[String], filter: pb::ListExperimentsRequest) -> Result<(), Error> {
     let states = states
         .iter()
         .map(|state| text::named::<pb::ExperimentState>(state, "--state").map(i32::from));
     let states = states.collect::<Result<Vec<_>, _>>()?;
-    if states.is_empty() && flag_key.is_empty() {
-        let found = pb::Experiment::list(&context.client, context.namespace()).await?;
-        return resource::print_list::<Experiment>(context, found);
-    }
     let mut request = pb::ListExperimentsRequest {
         namespace: context.namespace().to_owned(),
         page_size: 1000,
         states,
-        flag_key,
-        ..Default::default()
+        ..filter
     };
     let mut found = Vec::new();
     loop {

@@ -32,6 +32,15 @@ pub(super) async fn create<V: View, F: Fields + Args + std::fmt::Debug>(
     context: &Context,
     written: Written<F>,
 ) -> Result<(), Error> {
+    let created = new::<V, F>(context, written)?.create(&context.client).await?;
+    print(context, V::of(created))
+}
+
+/// What file and options say, where it is to be created.
+pub(super) fn new<V: View, F: Fields + Args + std::fmt::Debug>(
+    context: &Context,
+    written: Written<F>,
+) -> Result<V::Message, Error> {
     if written.version.is_some() {
         let problem = "--version goes with update: what is created has no version yet";
         return Err(Error::Usage(problem.to_owned()));
@@ -40,8 +49,7 @@ pub(super) async fn create<V: View, F: Fields + Args + std::fmt::Debug>(
     if message.namespace().is_empty() {
         message.set_namespace(context.namespace().to_owned());
     }
-    let created = message.create(&context.client).await?;
-    print(context, V::of(created))
+    Ok(message)
 }
 
 /// Shows one.

@@ -5,7 +5,7 @@ mod parts;
 use assay_proto::config::v1 as pb;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use parts::{Cohort, ExperimentMetric, Finding, Pause, QaOverride, Variant};
+pub(crate) use parts::{Cohort, ControlDrift, ExperimentMetric, Finding, Pause, QaOverride, Variant};
 
 use super::{View, day, is_zero, share, share::Share, text};
 use crate::{error::Error, output::number};
@@ -60,9 +60,19 @@ pub(crate) struct Experiment {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) end_time: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) end_action: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) end_reached_at: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) schedule_error: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) completed_at: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) undo_until: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pauses: Vec<Pause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) control_drift: Option<ControlDrift>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) cohorts: Vec<Cohort>,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -119,7 +129,12 @@ impl View for Experiment {
             qa_overrides: experiment.qa_overrides.into_iter().map(QaOverride::of).collect(),
             start_time: text::time(experiment.start_time),
             end_time: text::time(experiment.end_time),
+            end_action: text::name_of::<pb::EndAction>(experiment.end_action),
+            end_reached_at: text::time(experiment.end_reached_at),
+            schedule_error: experiment.schedule_error,
             completed_at: text::time(experiment.completed_at),
+            undo_until: text::time(experiment.undo_until),
+            control_drift: experiment.control_drift.map(ControlDrift::of),
             pauses: experiment.pauses.into_iter().map(Pause::of).collect(),
             cohorts: experiment.cohorts.into_iter().map(Cohort::of).collect(),
             salt: experiment.salt,
@@ -170,6 +185,7 @@ impl View for Experiment {
                 .collect::<Result<_, Error>>()?,
             start_time: text::parse_time(&self.start_time, "startTime")?,
             end_time: text::parse_time(&self.end_time, "endTime")?,
+            end_action: text::named::<pb::EndAction>(&self.end_action, "endAction")?.into(),
             version: self.version,
             ..pb::Experiment::default()
         })
@@ -239,7 +255,18 @@ impl View for Experiment {
             ("QA overrides", overrides.collect::<Vec<_>>().join("\n")),
             ("start", self.start_time.clone()),
             ("end", self.end_time.clone()),
+            ("at the end", self.end_action.clone()),
+            ("end reached", self.end_reached_at.clone()),
+            ("cannot start", self.schedule_error.clone()),
             ("completed", self.completed_at.clone()),
+            ("undo until", self.undo_until.clone()),
+            (
+                "control drift",
+                self.control_drift
+                    .as_ref()
+                    .map(ControlDrift::line)
+                    .unwrap_or_default(),
+            ),
             ("pauses", pauses.collect::<Vec<_>>().join("\n")),
             ("reason", self.reason.clone()),
             ("salt", self.salt.clone()),

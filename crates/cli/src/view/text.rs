@@ -37,6 +37,7 @@ named!(
     "LIFECYCLE_ACTION_" assay_proto::config::v1::LifecycleAction,
     "ASSIGNMENT_SOURCE_" assay_proto::config::v1::AssignmentSource,
     "METRIC_ROLE_" assay_proto::config::v1::MetricRole,
+    "END_ACTION_" assay_proto::config::v1::EndAction,
     "EXPOSURE_MODE_" assay_proto::config::v1::ExposureMode,
     "EXPERIMENT_STEP_" assay_proto::config::v1::ExperimentStep,
     "REASON_" assay_proto::assignment::v1::Reason,

@@ -5,13 +5,14 @@ use assay_core::{
     flag::Flag,
     key::VariantKey,
     lifecycle::Command,
+    undo::{FlagBefore, Undo},
 };
 use assay_proto::field::FieldErrors;
 
 use super::{Order, apply};
 use crate::{
     error::Error,
-    truth::{Call, Stored, Truth, Writes, name},
+    truth::{Call, Stored, Truth, Writes, both, name},
 };
 
 /// Completes the experiment and promotes the winner's value in one change. Analysis gives no signal yet, so a person must insist.
@@ -39,6 +40,12 @@ pub(crate) async fn declare_winner(
     let flag: Flag = truth.get(&call.namespace, current.flag.as_str()).await?;
     let promoted = promoted(&flag, &current, variant);
 
+    if promoted != flag {
+        completed.undo = completed.undo.map(|undo| Undo {
+            flag: Some(FlagBefore::of(&flag)),
+            ..undo
+        });
+    }
     let mut writes = Writes::default().replace(&current, completed);
     if promoted != flag {
         writes = writes.replace(&flag, promoted);
@@ -46,15 +53,7 @@ pub(crate) async fn declare_winner(
     let committed = truth
         .commit(call, order.deed("declare_winner"), writes.check([&flag]))
         .await?;
-    let (mut experiment, mut stored) = (None, None);
-    for resource in committed.resources {
-        match Flag::from_resource(resource.clone()) {
-            Some(flag) => stored = Some(flag),
-            None => experiment = Experiment::from_resource(resource),
-        }
-    }
-    let experiment = experiment.expect("a store returns each resource that a change has put");
-    Ok((experiment, stored.unwrap_or(flag)))
+    Ok(both(committed, flag))
 }
 
 fn promoted(flag: &Flag, experiment: &Experiment, winner: &Variant) -> Flag {

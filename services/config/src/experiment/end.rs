@@ -9,7 +9,7 @@ use crate::{
     truth::{Call, Truth},
 };
 
-///  nothing is served for it any more.:Ends the experiment; its reports stay.
+/// Ends the experiment: nothing is served for it any more; its reports stay.
 pub(crate) async fn end(truth: &Truth, call: &Call, order: Order) -> Result<Experiment, Error> {
     order.check(FieldErrors::default())?;
     carry_out(truth, call, &order, "end", &Command::End).await

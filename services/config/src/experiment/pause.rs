@@ -12,7 +12,7 @@ use crate::{
     truth::{Call, Stored, Truth, name},
 };
 
-/// Holds the experiment, reversibly. `HOLD_ENROLLMENT` would need to know which units were assigned, and no experiment stores that yet.
+/// Holds the experiment, reversibly; while it is paused, in the other mode. `HOLD_ENROLLMENT` needs to know which units were assigned.
 pub(crate) async fn pause(
     truth: &Truth,
     call: &Call,
@@ -22,8 +22,8 @@ pub(crate) async fn pause(
     order.check(FieldErrors::default())?;
     let current = order.experiment(truth, call).await?;
     let paused = apply(&current, &Command::Pause(mode), truth.now())?;
-    if mode == PauseMode::HoldEnrollment {
-        return Err(Error::StoredRequired {
+    if mode == PauseMode::HoldEnrollment && !current.stores_assignments() {
+        return Err(Error::NeedsStored {
             what: name::<Experiment>(current.key()),
         });
     }

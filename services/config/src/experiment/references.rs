@@ -102,7 +102,7 @@ impl Found {
 }
 
 /// The other experiment that has the flag bound, if it would be in the way.
-async fn bound_by(
+pub(super) async fn bound_by(
     truth: &Truth,
     call: &Call,
     experiment: &Experiment,
@@ -114,6 +114,7 @@ async fn bound_by(
     let filter = Filter {
         states,
         flag: Some(experiment.flag.to_string()),
+        ..Filter::default()
     };
     let live: Vec<Experiment> = truth.all(&call.namespace, &filter).await?;
     let mut others = live

@@ -9,7 +9,7 @@ use crate::{
     truth::{Call, Truth},
 };
 
-///  every unit comes back to its variant.:Goes on after a pause.
+/// Goes on after a pause: every unit comes back to its variant.
 pub(crate) async fn resume(truth: &Truth, call: &Call, order: Order) -> Result<Experiment, Error> {
     order.check(FieldErrors::default())?;
     carry_out(truth, call, &order, "resume", &Command::Resume).await

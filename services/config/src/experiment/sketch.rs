@@ -5,6 +5,7 @@ use assay_core::{
     flag::{Flag, Meta, Variation},
     key::{ExperimentKey, FlagKey},
     lifecycle::State,
+    schedule::Schedule,
 };
 use assay_proto::field::FieldErrors;
 
@@ -87,6 +88,11 @@ fn drafted(mut experiment: Experiment) -> Experiment {
     experiment.completed_at = None;
     experiment.pauses.clear();
     experiment.reason.clear();
+    experiment.schedule = Schedule {
+        end_action: experiment.schedule.end_action,
+        ..Schedule::default()
+    };
+    experiment.undo = None;
     experiment.meta = Meta::default();
     experiment
 }

@@ -39,11 +39,17 @@ pub(crate) async fn update(truth: &Truth, call: &Call, edit: Edit) -> Result<Wit
             violations: fields(locked),
         });
     }
+    let now = truth.now();
+    refuse(validate::moved_dates(&current, &updated, now).errors)?;
+    if updated.end_time != current.end_time {
+        // An end that is moved is reached anew.
+        updated.schedule.end_reached_at = None;
+    }
     let mut warnings = pin(&current, &mut updated, &flag, chosen.is_some())?;
     let found = Found::read(truth, call, &updated, Some(flag)).await?;
     refuse(validate::draft(&updated, &found.as_core()).errors)?;
     found.refuse_missing(&updated, Some(&current))?;
-    warnings.extend(validate::start(&updated, &found.as_core(), truth.now()).warnings);
+    warnings.extend(validate::start(&updated, &found.as_core(), now).warnings);
     if updated == current {
         return Ok((current, warnings));
     }

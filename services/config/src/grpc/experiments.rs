@@ -1,30 +1,49 @@
 //! `ExperimentService`.
 
 mod decode;
+mod encode;
 
-use assay_core::{experiment::Experiment, validate::Violation};
-use assay_proto::{
-    config::v1::{self as pb, experiment_service_server::ExperimentService},
-    convert::finding,
-};
+use assay_core::experiment::Experiment;
+use assay_proto::config::v1::{self as pb, experiment_service_server::ExperimentService};
 use tonic::{Request, Response, Status};
+
+use encode::{findings, with_drift};
 
 use super::request::{key, open, required};
 use crate::{
     error::Error,
     experiment::{
-        Order, archive::archive, create::create, declare_winner::declare_winner, delete::delete,
-        duplicate::duplicate, end::end, pause::pause, resume::resume, start::start, stop::stop,
-        update::update, validate::validate,
+        Order,
+        archive::archive,
+        create::create,
+        declare_winner::declare_winner,
+        delete::delete,
+        duplicate::duplicate,
+        end::end,
+        pause::pause,
+        read::{read, read_page},
+        resume::resume,
+        start::start,
+        stop::stop,
+        unarchive::unarchive,
+        undo::undo,
+        unschedule::unschedule,
+        update::update,
+        validate::validate,
     },
-    get::get,
-    list::{PageRequest, list},
+    list::PageRequest,
     truth::Truth,
 };
 
 /// The service on the wire.
 pub(super) struct Experiments {
     pub(super) truth: Truth,
+}
+
+impl Experiments {
+    fn message(&self, experiment: &Experiment) -> Option<pb::Experiment> {
+        Some(encode::message(experiment, self.truth.now()))
+    }
 }
 
 #[tonic::async_trait]
@@ -36,8 +55,9 @@ impl ExperimentService for Experiments {
         let (caller, request) = open(request);
         let asked = required(request.experiment, "experiment")?;
         let call = caller.to(&asked.namespace)?;
-        let (experiment, warnings) = create(&self.truth, &call, decode::sketch(asked)?).await?;
-        let (experiment, warnings) = (message(&experiment), findings(&warnings));
+        let sketch = decode::sketch(asked)?;
+        let (experiment, warnings) = create(&self.truth, &call, sketch, request.start).await?;
+        let (experiment, warnings) = (self.message(&experiment), findings(&warnings));
         Ok(Response::new(pb::CreateExperimentResponse {
             experiment,
             warnings,
@@ -51,7 +71,8 @@ impl ExperimentService for Experiments {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
         let key = key(&request.key).map_err(Error::from)?;
-        let experiment = message(&get(&self.truth, &call, &key).await?);
+        let (experiment, flags) = read(&self.truth, &call, &key).await?;
+        let experiment = Some(with_drift(&experiment, &flags, self.truth.now()));
         Ok(Response::new(pb::GetExperimentResponse { experiment }))
     }
 
@@ -61,13 +82,17 @@ impl ExperimentService for Experiments {
     ) -> Result<Response<pb::ListExperimentsResponse>, Status> {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
-        let filter = decode::filter(&request.states, &request.flag_key)?;
+        let filter = decode::filter(&request)?;
         let page = PageRequest {
             size: request.page_size,
             token: request.page_token,
         };
-        let (experiments, next_page_token) = list::<Experiment>(&self.truth, &call, &filter, &page).await?;
-        let experiments = experiments.iter().map(Into::into).collect();
+        let (found, flags, next_page_token) = read_page(&self.truth, &call, &filter, &page).await?;
+        let now = self.truth.now();
+        let experiments = found
+            .iter()
+            .map(|experiment| with_drift(experiment, &flags, now))
+            .collect();
         Ok(Response::new(pb::ListExperimentsResponse {
             experiments,
             next_page_token,
@@ -83,7 +108,7 @@ impl ExperimentService for Experiments {
         let call = caller.to(&asked.namespace)?;
         let edit = decode::edit(asked, request.update_mask)?;
         let (experiment, warnings) = update(&self.truth, &call, edit).await?;
-        let (experiment, warnings) = (message(&experiment), findings(&warnings));
+        let (experiment, warnings) = (self.message(&experiment), findings(&warnings));
         Ok(Response::new(pb::UpdateExperimentResponse {
             experiment,
             warnings,
@@ -109,11 +134,22 @@ impl ExperimentService for Experiments {
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, String::new());
         let (experiment, warnings) = start(&self.truth, &call, order, request.confirm).await?;
-        let (experiment, warnings) = (message(&experiment), findings(&warnings));
+        let (experiment, warnings) = (self.message(&experiment), findings(&warnings));
         Ok(Response::new(pb::StartExperimentResponse {
             experiment,
             warnings,
         }))
+    }
+
+    async fn unschedule_experiment(
+        &self,
+        request: Request<pb::UnscheduleExperimentRequest>,
+    ) -> Result<Response<pb::UnscheduleExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let experiment = self.message(&unschedule(&self.truth, &call, order).await?);
+        Ok(Response::new(pb::UnscheduleExperimentResponse { experiment }))
     }
 
     async fn pause_experiment(
@@ -124,7 +160,7 @@ impl ExperimentService for Experiments {
         let call = caller.to(&request.namespace)?;
         let mode = decode::pause_mode(request.mode)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = message(&pause(&self.truth, &call, order, mode).await?);
+        let experiment = self.message(&pause(&self.truth, &call, order, mode).await?);
         Ok(Response::new(pb::PauseExperimentResponse { experiment }))
     }
 
@@ -135,7 +171,7 @@ impl ExperimentService for Experiments {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = message(&resume(&self.truth, &call, order).await?);
+        let experiment = self.message(&resume(&self.truth, &call, order).await?);
         Ok(Response::new(pb::ResumeExperimentResponse { experiment }))
     }
 
@@ -146,7 +182,7 @@ impl ExperimentService for Experiments {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = message(&stop(&self.truth, &call, order, request.confirm).await?);
+        let experiment = self.message(&stop(&self.truth, &call, order, request.confirm).await?);
         Ok(Response::new(pb::StopExperimentResponse { experiment }))
     }
 
@@ -159,8 +195,23 @@ impl ExperimentService for Experiments {
         let winner = decode::winner(&request.variant_key)?;
         let order = Order::new(request.key, request.version, request.reason);
         let (experiment, flag) = declare_winner(&self.truth, &call, order, winner, request.force).await?;
-        let experiment = message(&experiment);
+        let experiment = self.message(&experiment);
         Ok(Response::new(pb::DeclareWinnerResponse {
+            experiment,
+            flag: Some((&flag).into()),
+        }))
+    }
+
+    async fn undo_experiment(
+        &self,
+        request: Request<pb::UndoExperimentRequest>,
+    ) -> Result<Response<pb::UndoExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let (experiment, flag) = undo(&self.truth, &call, order).await?;
+        let experiment = self.message(&experiment);
+        Ok(Response::new(pb::UndoExperimentResponse {
             experiment,
             flag: Some((&flag).into()),
         }))
@@ -173,7 +224,7 @@ impl ExperimentService for Experiments {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = message(&end(&self.truth, &call, order).await?);
+        let experiment = self.message(&end(&self.truth, &call, order).await?);
         Ok(Response::new(pb::EndExperimentResponse { experiment }))
     }
 
@@ -184,8 +235,19 @@ impl ExperimentService for Experiments {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = message(&archive(&self.truth, &call, order).await?);
+        let experiment = self.message(&archive(&self.truth, &call, order).await?);
         Ok(Response::new(pb::ArchiveExperimentResponse { experiment }))
+    }
+
+    async fn unarchive_experiment(
+        &self,
+        request: Request<pb::UnarchiveExperimentRequest>,
+    ) -> Result<Response<pb::UnarchiveExperimentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let experiment = self.message(&unarchive(&self.truth, &call, order).await?);
+        Ok(Response::new(pb::UnarchiveExperimentResponse { experiment }))
     }
 
     async fn duplicate_experiment(
@@ -196,7 +258,7 @@ impl ExperimentService for Experiments {
         let call = caller.to(&request.namespace)?;
         let key = key(&request.key).map_err(Error::from)?;
         let new_key = decode::new_key(&request.new_key)?;
-        let experiment = message(&duplicate(&self.truth, &call, &key, new_key).await?);
+        let experiment = self.message(&duplicate(&self.truth, &call, &key, new_key).await?);
         Ok(Response::new(pb::DuplicateExperimentResponse { experiment }))
     }
 
@@ -210,12 +272,4 @@ impl ExperimentService for Experiments {
         delete(&self.truth, &call, order).await?;
         Ok(Response::new(pb::DeleteExperimentResponse {}))
     }
-}
-
-fn message(experiment: &Experiment) -> Option<pb::Experiment> {
-    Some(experiment.into())
-}
-
-fn findings(violations: &[Violation]) -> Vec<pb::Finding> {
-    violations.iter().map(finding).collect()
 }

@@ -12,9 +12,8 @@ const SCOPE_BYTES: usize = 8;
 
 /// What must be the same on every page of one list.
 pub(super) fn scope(kind: &str, namespace: &Namespace, filter: &Filter) -> String {
-    // Neither keys nor names of states can hold a space.
-    let flag = filter.flag.as_deref().unwrap_or_default();
-    format!("{kind} {namespace} {flag} {}", filter.states.join(","))
+    // In this form no two filters look alike.
+    format!("{kind} {namespace} {filter:?}")
 }
 
 /// The token of the page after `key`.

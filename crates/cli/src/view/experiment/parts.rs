@@ -37,6 +37,31 @@ impl Variant {
     }
 }
 
+/// The control's value is no longer what the flag serves by default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ControlDrift {
+    pub(crate) pinned_value: Value,
+    pub(crate) default_value: Value,
+}
+
+impl ControlDrift {
+    pub(super) fn of(drift: pb::ControlDrift) -> Self {
+        Self {
+            pinned_value: flag::json(drift.pinned_value),
+            default_value: flag::json(drift.default_value),
+        }
+    }
+
+    /// For people.
+    pub(super) fn line(&self) -> String {
+        format!(
+            "pinned {}, the flag's default is {} now",
+            self.pinned_value, self.default_value
+        )
+    }
+}
+
 /// A metric and its role.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]

@@ -5,6 +5,7 @@ use assay_core::{
     flag::Flag,
     key::{ExperimentKey, FlagKey, VariantKey},
     lifecycle::PauseMode,
+    validate::MAX_NAME_BYTES,
 };
 use assay_proto::{
     config::v1 as pb,
@@ -22,6 +23,9 @@ use crate::{
     error::Error,
     experiment::{sketch::Sketch, update::Edit, validate::Subject},
 };
+
+/// Most words and most tags that one list looks for.
+const MAX_WORDS: usize = 8;
 
 /// What an update can change, as far as the state allows.
 const FIELDS: &[&str] = &[
@@ -42,6 +46,7 @@ const FIELDS: &[&str] = &[
     "qa_overrides",
     "start_time",
     "end_time",
+    "end_action",
 ];
 
 /// A new experiment; what is output only is passed over.
@@ -106,13 +111,17 @@ fn edited(
     {
         control.value.clone_from(&pinned.value);
     }
-    experiment_from(overlay(stored, asked, mask), Some(flag))
+    let edited = experiment_from(overlay(stored, asked, mask), Some(flag))?;
+    Ok(Experiment {
+        undo: current.undo.clone(),
+        ..edited
+    })
 }
 
 fn overlay(mut experiment: pb::Experiment, asked: pb::Experiment, mask: &Mask) -> pb::Experiment {
     take!(mask, asked => experiment:
         name, description, hypothesis, owner, tags, flag_key, assignment_source, unit_kind, variants, coverage,
-        segment_key, metrics, exposure_mode, confidence, qa_overrides, start_time, end_time,
+        segment_key, metrics, exposure_mode, confidence, qa_overrides, start_time, end_time, end_action,
     );
     experiment
 }
@@ -165,14 +174,36 @@ pub(super) fn pause_mode(number: i32) -> Result<PauseMode, Error> {
 }
 
 /// Which experiments to list.
-pub(super) fn filter(states: &[i32], flag: &str) -> Result<Filter, Error> {
-    let states = states
+pub(super) fn filter(request: &pb::ListExperimentsRequest) -> Result<Filter, Error> {
+    let states = request
+        .states
         .iter()
         .enumerate()
         .map(|(i, number)| state(*number, &format!("states[{i}]")));
     let states = states.collect::<Result<_, _>>()?;
-    let flag = flag_key(flag)?.map(|flag| flag.as_str().to_owned());
-    Ok(Filter { states, flag })
+    let flag = flag_key(&request.flag_key)?.map(|flag| flag.as_str().to_owned());
+    let mut errors = FieldErrors::default();
+    if request.tags.len() > MAX_WORDS {
+        let message = format!("has {} entries; give at most {MAX_WORDS}", request.tags.len());
+        errors.push("tags", "TOO_MANY", message);
+    }
+    let words = request.text.split(|c: char| !c.is_alphanumeric());
+    let n_words = words.filter(|word| !word.is_empty()).count();
+    if request.text.len() > MAX_NAME_BYTES || n_words > MAX_WORDS {
+        let message = format!(
+            "has {} bytes and {n_words} words; shorten it to at most {MAX_NAME_BYTES} bytes and {MAX_WORDS} words",
+            request.text.len()
+        );
+        errors.push("text", "TEXT_TOO_LONG", message);
+    }
+    let owner = (!request.owner.is_empty()).then(|| request.owner.clone());
+    Ok(errors.finish(Some(Filter {
+        states,
+        flag,
+        owner,
+        tags: request.tags.clone(),
+        text: request.text.clone(),
+    }))?)
 }
 
 fn state(number: i32, field: &str) -> Result<String, Error> {

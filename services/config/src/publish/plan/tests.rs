@@ -3,6 +3,7 @@ use assay_core::{
     flag::{Flag, Meta, Variation},
     key::{ExperimentKey, FlagKey, Namespace, UnitKind, VariantKey},
     lifecycle::{Outcome, State},
+    schedule::Schedule,
     value::Value as FlagValue,
     weights::{Coverage, Weights},
 };
@@ -86,6 +87,8 @@ fn pinning(state: State) -> Resource {
         completed_at: None,
         pauses: Vec::new(),
         reason: String::new(),
+        schedule: Schedule::default(),
+        undo: None,
         meta: meta(2, 2),
     })
 }

@@ -1,0 +1,50 @@
+//! Reads experiments with their flags, which say whether a control's value has drifted.
+
+use std::collections::{BTreeSet, HashMap};
+
+use assay_core::{
+    experiment::Experiment,
+    flag::Flag,
+    key::{FlagKey, Namespace},
+};
+use assay_storage::config_store::Filter;
+
+use crate::{
+    error::Error,
+    get::get,
+    list::{PageRequest, list},
+    truth::{Call, Truth},
+};
+
+/// The flags of some experiments, by key.
+pub(crate) type Flags = HashMap<FlagKey, Flag>;
+
+/// The experiment and its flag.
+pub(crate) async fn read(truth: &Truth, call: &Call, key: &str) -> Result<(Experiment, Flags), Error> {
+    let experiment: Experiment = get(truth, call, key).await?;
+    let flags = flags(truth, &call.namespace, [&experiment]).await?;
+    Ok((experiment, flags))
+}
+
+/// One page of experiments with their flags, and the token of the next one.
+pub(crate) async fn read_page(
+    truth: &Truth,
+    call: &Call,
+    filter: &Filter,
+    page: &PageRequest,
+) -> Result<(Vec<Experiment>, Flags, String), Error> {
+    let (experiments, next) = list::<Experiment>(truth, call, filter, page).await?;
+    let flags = flags(truth, &call.namespace, &experiments).await?;
+    Ok((experiments, flags, next))
+}
+
+async fn flags<'a>(
+    truth: &Truth,
+    namespace: &Namespace,
+    experiments: impl IntoIterator<Item = &'a Experiment>,
+) -> Result<Flags, Error> {
+    let keys: BTreeSet<_> = experiments.into_iter().map(|e| e.flag.as_str()).collect();
+    let keys: Vec<_> = keys.into_iter().map(str::to_owned).collect();
+    let found: Vec<Flag> = truth.find_all(namespace, &keys).await?;
+    Ok(found.into_iter().map(|flag| (flag.key.clone(), flag)).collect())
+}
