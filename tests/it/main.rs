@@ -7,5 +7,6 @@ mod embedded;
 mod faults;
 mod launcher;
 mod laws;
+mod refusals;
 mod results;
 mod traces;
