@@ -13,7 +13,7 @@ use assay_core::{
     metric::{Aggregation, Direction, Metric, MetricKind},
     record::{Event, Exposure},
     schedule::{EndAction, Schedule},
-    segment::{Operator, Rule, Segment},
+    segment::{Condition, Operator, Rule, Segment, SegmentReference},
     time::Timestamp,
     value::{Attribute, Attributes, Value, ValueType},
     weights::{Coverage, WHOLE, Weights},
@@ -135,21 +135,40 @@ pub(crate) fn flag() -> impl Strategy<Value = Flag> {
     })
 }
 
-pub(crate) fn segment() -> impl Strategy<Value = Segment> {
-    use Operator::{Between, Eq, Gt, Gte, In, Lt, Lte, Neq, Nin};
-    let operator = select(vec![Eq, Neq, In, Nin, Gt, Gte, Lt, Lte, Between]);
-    let rule = ("[a-z.]{1,9}", operator, vec(attribute(), 0..4));
+fn condition() -> impl Strategy<Value = Condition> {
+    let rule = (
+        "[a-z.]{1,9}",
+        select(Operator::ALL.to_vec()),
+        vec(attribute(), 0..4),
+    );
     let rule = rule.prop_map(|(attribute, operator, operands)| Rule {
         attribute,
         operator,
         operands,
     });
+    let reference = (segment_key(), option::of(1..=u64::MAX), any::<u64>());
+    let reference = reference.prop_map(|(key, pinned, resolved)| SegmentReference {
+        key,
+        pinned,
+        resolved: pinned.unwrap_or(resolved),
+    });
+    let leaf = prop_oneof![3 => rule.prop_map(Condition::Rule), 1 => reference.prop_map(Condition::Segment)];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 1..4).prop_map(Condition::AllOf),
+            vec(inner.clone(), 1..4).prop_map(Condition::AnyOf),
+            inner.prop_map(|inner| Condition::Not(Box::new(inner))),
+        ]
+    })
+}
+
+pub(crate) fn segment() -> impl Strategy<Value = Segment> {
     (
         namespace(),
         segment_key(),
         text(),
         text(),
-        vec(rule, 0..5),
+        vec(condition(), 0..5),
         meta(),
     )
         .prop_map(|(namespace, key, name, description, rules, meta)| Segment {

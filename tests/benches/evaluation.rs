@@ -10,7 +10,7 @@ use assay_core::{
     key::{ExperimentKey, FlagKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
     lifecycle::State,
     schedule::Schedule,
-    segment::{Operator, Rule, Segment},
+    segment::{Condition, Operator, Rule, Segment},
     snapshot::{Configuration, Snapshot},
     time::Timestamp,
     value::{Attribute, Attributes, Value, ValueType},
@@ -24,10 +24,12 @@ const CALLS: usize = 20_000;
 
 /// `n` flags, each with a running experiment of two variants on a segment of three rules.
 pub(crate) fn configuration(n: usize) -> anyhow::Result<Configuration> {
-    let rule = |attribute: &str, operator, operands| Rule {
-        attribute: attribute.into(),
-        operator,
-        operands,
+    let rule = |attribute: &str, operator, operands| {
+        Condition::Rule(Rule {
+            attribute: attribute.into(),
+            operator,
+            operands,
+        })
     };
     let segment = Segment {
         namespace: Namespace::default(),

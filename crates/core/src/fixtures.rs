@@ -7,7 +7,7 @@ use crate::{
     lifecycle::State,
     metric::{Direction, Metric, MetricKind},
     schedule::Schedule,
-    segment::{Operator, Rule, Segment},
+    segment::{Condition, Operator, Rule, Segment},
     value::{Attribute, Value, ValueType},
     weights::{Coverage, Weights},
 };
@@ -121,19 +121,23 @@ pub(crate) fn metric(key: &str) -> Metric {
     }
 }
 
+/// The condition `attribute operator operands`.
+pub(crate) fn rule(attribute: &str, operator: Operator, operands: Vec<Attribute>) -> Condition {
+    Condition::Rule(Rule {
+        attribute: attribute.into(),
+        operator,
+        operands,
+    })
+}
+
 /// The segment `key`: attribute `name` equals `value`.
 pub(crate) fn segment(key: &str, name: &str, value: impl Into<Attribute>) -> Segment {
-    let rule = Rule {
-        attribute: name.into(),
-        operator: Operator::Eq,
-        operands: vec![value.into()],
-    };
     Segment {
         namespace: Namespace::default(),
         key: SegmentKey::new(key).unwrap(),
         name: String::new(),
         description: String::new(),
-        rules: vec![rule],
+        rules: vec![rule(name, Operator::Eq, vec![value.into()])],
         meta: Meta {
             version: 1,
             ..Meta::default()

@@ -1,17 +1,47 @@
 //! Segments: named audience predicates.
+//!
+//! A [`Segment`] is what people write, an [`Audience`] what is asked at each request: compiled once, nested segments included.
+//! [`Audience::matches`] decides and [`Audience::explain`] tells why, on one path, so the two cannot disagree.
+//!
+//! | attribute | `x eq 1` | `x neq 1` | `x gt 1` | `not (x eq 1)` | `not (x exists)` |
+//! |---|---|---|---|---|---|
+//! | `x` is 1 | true | false | false | false | false |
+//! | `x` is 2 | false | true | true | true | false |
+//! | `x` is the text `1` | false | true | false | true | false |
+//! | `x` is missing | false | **false** | false | **true** | true |
+//!
+//! A rule on a missing attribute is false, whatever its operator; `not` negates the truth of what it holds, and so is true there.
 
-use std::{cmp::Ordering, fmt, ops::Bound, ops::RangeBounds};
+mod audience;
+mod explain;
+mod nesting;
+mod predicate;
+mod version;
+
+use std::fmt;
 
 use crate::{
     flag::Meta,
     key::{Namespace, SegmentKey},
-    value::{Attribute, Attributes},
+    value::Attribute,
 };
+
+pub use audience::{Audience, CompileError, CompileFailure, compile_all};
+pub use explain::{Explanation, Outcome, Step, Subject};
+pub use nesting::{MAX_NESTERS, Measure, NestingError, measure, nesters};
+pub use predicate::{Predicate, RuleError};
+
+/// Deepest nesting of conditions, nested segments included; a plain rule has depth 1.
+pub const MAX_DEPTH: usize = 8;
+/// Most conditions of a segment together with all that it nests, counted as often as they are nested.
+pub const MAX_CONDITIONS: usize = 1024;
+/// Longest pattern of `matches`, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 512;
 
 /// How a rule compares an attribute with its operands. A missing attribute makes every rule false, `Neq` and `Nin` included.
 ///
 /// Numbers compare as numbers, and nothing is taken for a value of another type: the text `1` is not equal to the number 1,
-/// so `Eq` and `In` are false and `Neq` and `Nin` true; the comparisons `Gt` to `Between` are false for what is no number.
+/// so `Eq` and `In` are false and `Neq` and `Nin` true; all other comparisons are false for what is not of their type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operator {
     /// Equal to the operand.
@@ -32,20 +62,170 @@ pub enum Operator {
     Lte,
     /// Number between two operands, both included.
     Between,
+    /// Present, whatever it is. No operand.
+    Exists,
+    /// Text that has one of the operands in it.
+    Contains,
+    /// Text that begins with one of the operands.
+    StartsWith,
+    /// Text that ends with one of the operands.
+    EndsWith,
+    /// Text in which the pattern is found, in time linear in its length.
+    Matches,
+    /// Version of the same precedence as the operand.
+    SemverEq,
+    /// Version of higher precedence than the operand.
+    SemverGt,
+    /// Version of the same or higher precedence.
+    SemverGte,
+    /// Version of lower precedence than the operand.
+    SemverLt,
+    /// Version of the same or lower precedence.
+    SemverLte,
+    /// Version between two operands, both included.
+    SemverBetween,
+    /// Time before the operand.
+    Before,
+    /// Time after the operand.
+    After,
+    /// Time between two operands, both included.
+    DateBetween,
 }
 
-/// One condition on one attribute.
+impl Operator {
+    /// All of them.
+    pub const ALL: [Self; 23] = [
+        Self::Eq,
+        Self::Neq,
+        Self::In,
+        Self::Nin,
+        Self::Gt,
+        Self::Gte,
+        Self::Lt,
+        Self::Lte,
+        Self::Between,
+        Self::Exists,
+        Self::Contains,
+        Self::StartsWith,
+        Self::EndsWith,
+        Self::Matches,
+        Self::SemverEq,
+        Self::SemverGt,
+        Self::SemverGte,
+        Self::SemverLt,
+        Self::SemverLte,
+        Self::SemverBetween,
+        Self::Before,
+        Self::After,
+        Self::DateBetween,
+    ];
+
+    /// Its name, such as `semver_gte`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Eq => "eq",
+            Self::Neq => "neq",
+            Self::In => "in",
+            Self::Nin => "nin",
+            Self::Gt => "gt",
+            Self::Gte => "gte",
+            Self::Lt => "lt",
+            Self::Lte => "lte",
+            Self::Between => "between",
+            Self::Exists => "exists",
+            Self::Contains => "contains",
+            Self::StartsWith => "starts_with",
+            Self::EndsWith => "ends_with",
+            Self::Matches => "matches",
+            Self::SemverEq => "semver_eq",
+            Self::SemverGt => "semver_gt",
+            Self::SemverGte => "semver_gte",
+            Self::SemverLt => "semver_lt",
+            Self::SemverLte => "semver_lte",
+            Self::SemverBetween => "semver_between",
+            Self::Before => "before",
+            Self::After => "after",
+            Self::DateBetween => "date_between",
+        }
+    }
+}
+
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One comparison of one attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// Attribute name, dotted for nested fields.
     pub attribute: String,
     /// The comparison.
     pub operator: Operator,
-    /// One operand; two for `Between` (low ≤ high); one or more for `In` and `Nin`.
+    /// What it compares with: none for `Exists`, two for the three kinds of between (lower first), one or more for `In`, `Nin`,
+    /// `Contains`, `StartsWith` and `EndsWith`, one for all others.
     pub operands: Vec<Attribute>,
 }
 
-/// A named audience: the units for which all rules hold. No rule = all units.
+/// Another segment as a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentReference {
+    /// Its key.
+    pub key: SegmentKey,
+    /// The version that is meant for good; absent for the latest one.
+    pub pinned: Option<u64>,
+    /// The version that it stands for. A stored segment that follows the latest version is revised whenever that one changes, so a
+    /// version of a segment always means the same units. 0 = not resolved yet.
+    pub resolved: u64,
+}
+
+/// What must hold of a unit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// A comparison of an attribute.
+    Rule(Rule),
+    /// All of these.
+    AllOf(Vec<Condition>),
+    /// At least one of these.
+    AnyOf(Vec<Condition>),
+    /// The opposite of this; true where this is false for want of the attribute.
+    Not(Box<Condition>),
+    /// Membership of another segment.
+    Segment(SegmentReference),
+}
+
+impl From<Rule> for Condition {
+    fn from(rule: Rule) -> Self {
+        Self::Rule(rule)
+    }
+}
+
+impl Condition {
+    /// What it is made of, each with its place in it: `any_of[1]`, `not`.
+    pub(crate) fn parts(&self) -> Vec<(String, &Self)> {
+        match self {
+            Self::Rule(_) | Self::Segment(_) => Vec::new(),
+            Self::AllOf(parts) => places("all_of", parts),
+            Self::AnyOf(parts) => places("any_of", parts),
+            Self::Not(part) => vec![("not".to_owned(), part)],
+        }
+    }
+
+    /// How many conditions it is, groups and what they hold included, nested segments as one.
+    pub fn count(&self) -> usize {
+        let parts = self.parts().into_iter().map(|(_, part)| part.count());
+        parts.fold(1, usize::saturating_add)
+    }
+}
+
+/// `rules[0]`, `rules[1]`, … beside what is there.
+pub(crate) fn places<'a, T>(name: &str, parts: &'a [T]) -> Vec<(String, &'a T)> {
+    let numbered = parts.iter().enumerate();
+    numbered.map(|(i, part)| (format!("{name}[{i}]"), part)).collect()
+}
+
+/// A named audience: the units for which all conditions hold. No condition = all units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
     /// Where it lives.
@@ -57,203 +237,72 @@ pub struct Segment {
     /// Whom it describes; may be empty.
     pub description: String,
     /// Conditions, combined with AND.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<Condition>,
     /// Version and times.
     pub meta: Meta,
 }
 
-impl fmt::Display for Operator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Eq => "eq",
-            Self::Neq => "neq",
-            Self::In => "in",
-            Self::Nin => "nin",
-            Self::Gt => "gt",
-            Self::Gte => "gte",
-            Self::Lt => "lt",
-            Self::Lte => "lte",
-            Self::Between => "between",
-        })
-    }
-}
-
-/// Why a rule cannot be evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RuleError {
-    /// Too few or too many operands.
-    #[error("`{operator}` has {given} operands; give {needed}", needed = needed(*.operator))]
-    OperandCount {
-        /// The rule's operator.
-        operator: Operator,
-        /// How many operands it has.
-        given: usize,
-    },
-    /// A comparison of something else than numbers.
-    #[error("`{operator}` compares numbers only; give its operands as numbers")]
-    OperandType {
-        /// The rule's operator.
-        operator: Operator,
-    },
-    /// NaN or an infinity.
-    #[error("an operand is not a finite number; give a finite one")]
-    OperandNotFinite,
-    /// Bounds that hold nothing.
-    #[error("the first operand of `between` is greater than the second; give the lower one first")]
-    OperandOrder,
-}
-
-fn needed(operator: Operator) -> &'static str {
-    match operator {
-        Operator::In | Operator::Nin => "one or more",
-        Operator::Between => "two",
-        _ => "one",
-    }
-}
-
-impl Rule {
-    /// Whether a unit with `attributes` keeps this rule; a rule that [`Rule::compile`] refuses matches nobody.
-    pub fn matches(&self, attributes: &Attributes) -> bool {
-        self.compile()
-            .is_ok_and(|predicate| predicate.matches(attributes))
-    }
-
-    /// This rule with its operands typed and sorted once, to be evaluated many times.
-    ///
-    /// # Errors
-    /// [`RuleError`] when the operands do not fit the operator.
-    pub fn compile(&self) -> Result<Predicate, RuleError> {
-        use Attribute::Number;
-        use Bound::{Excluded, Included, Unbounded};
-
-        let operator = self.operator;
-        let operands = self.operands.as_slice();
-        if operands.iter().any(|o| matches!(o, Number(x) if !x.is_finite())) {
-            return Err(RuleError::OperandNotFinite);
-        }
-        let test = match (operator, operands) {
-            (Operator::Eq, [_]) | (Operator::In, [_, ..]) => Test::OneOf(sorted(operands)),
-            (Operator::Neq, [_]) | (Operator::Nin, [_, ..]) => Test::NoneOf(sorted(operands)),
-            (Operator::Gt, [Number(x)]) => Test::Within(Excluded(*x), Unbounded),
-            (Operator::Gte, [Number(x)]) => Test::Within(Included(*x), Unbounded),
-            (Operator::Lt, [Number(x)]) => Test::Within(Unbounded, Excluded(*x)),
-            (Operator::Lte, [Number(x)]) => Test::Within(Unbounded, Included(*x)),
-            (Operator::Between, [Number(low), Number(high)]) if low > high => {
-                return Err(RuleError::OperandOrder);
-            }
-            (Operator::Between, [Number(low), Number(high)]) => Test::Within(Included(*low), Included(*high)),
-            (Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte, [_])
-            | (Operator::Between, [_, _]) => {
-                return Err(RuleError::OperandType { operator });
-            }
-            _ => {
-                return Err(RuleError::OperandCount {
-                    operator,
-                    given: operands.len(),
-                });
-            }
-        };
-        Ok(Predicate {
-            attribute: self.attribute.clone(),
-            test,
-        })
-    }
-}
-
 impl Segment {
-    /// Whether a unit with `attributes` keeps all rules.
-    pub fn matches(&self, attributes: &Attributes) -> bool {
-        self.rules.iter().all(|rule| rule.matches(attributes))
+    /// The segments that it nests, each with the path of its place, such as `rules[1].any_of[0].segment`.
+    pub fn references(&self) -> Vec<(String, &SegmentReference)> {
+        let mut found = Vec::new();
+        collect(String::new(), places("rules", &self.rules), &mut found);
+        found
     }
 
-    /// This segment compiled, to be evaluated many times.
-    ///
-    /// # Errors
-    /// [`RuleError`] of the first rule that [`Rule::compile`] refuses.
-    pub fn compile(&self) -> Result<Audience, RuleError> {
+    /// Its rules, wherever they lie in groups; those of nested segments are theirs.
+    pub fn comparisons(&self) -> Vec<&Rule> {
+        let mut found = Vec::new();
+        let mut open: Vec<&Condition> = self.rules.iter().collect();
+        while let Some(condition) = open.pop() {
+            match condition {
+                Condition::Rule(rule) => found.push(rule),
+                group => open.extend(group.parts().into_iter().map(|(_, part)| part)),
+            }
+        }
+        found
+    }
+
+    /// Sets the version that each reference stands for to what `version` says of it; where it says nothing the version stays.
+    pub fn resolve(&mut self, version: impl Fn(&SegmentReference) -> Option<u64>) {
         self.rules
-            .iter()
-            .map(Rule::compile)
-            .collect::<Result<_, _>>()
-            .map(Audience)
+            .iter_mut()
+            .for_each(|condition| condition.resolve(&version));
     }
 }
 
-/// A compiled [`Segment`]: the predicates that must all hold.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Audience(Vec<Predicate>);
-
-impl Audience {
-    /// Whether a unit with `attributes` belongs to it. Does not allocate.
-    pub fn matches(&self, attributes: &Attributes) -> bool {
-        self.0.iter().all(|predicate| predicate.matches(attributes))
-    }
-
-    /// The names of the attributes that it looks at, one for each rule.
-    pub fn attributes(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|predicate| predicate.attribute.as_str())
-    }
-}
-
-/// A compiled [`Rule`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Predicate {
-    attribute: String,
-    test: Test,
-}
-
-/// What an attribute that is present must be.
-#[derive(Debug, Clone, PartialEq)]
-enum Test {
-    /// Equal to one of these, which are in [`order`].
-    OneOf(Vec<Attribute>),
-    /// Equal to none of these, which are in [`order`].
-    NoneOf(Vec<Attribute>),
-    /// A number between these bounds.
-    Within(Bound<f64>, Bound<f64>),
-}
-
-impl Predicate {
-    /// Whether a unit with `attributes` keeps it. Does not allocate.
-    pub fn matches(&self, attributes: &Attributes) -> bool {
-        attributes
-            .get(&self.attribute)
-            .is_some_and(|attribute| self.test.holds(attribute))
-    }
-}
-
-impl Test {
-    fn holds(&self, attribute: &Attribute) -> bool {
-        match (self, attribute) {
-            (Self::OneOf(operands), _) => contains(operands, attribute),
-            (Self::NoneOf(operands), _) => !contains(operands, attribute),
-            (&Self::Within(low, high), Attribute::Number(x)) => (low, high).contains(x),
-            (Self::Within(..), _) => false,
+impl Condition {
+    fn resolve(&mut self, version: &impl Fn(&SegmentReference) -> Option<u64>) {
+        match self {
+            Self::Rule(_) => {}
+            Self::AllOf(parts) | Self::AnyOf(parts) => {
+                parts.iter_mut().for_each(|part| part.resolve(version));
+            }
+            Self::Not(part) => part.resolve(version),
+            Self::Segment(reference) => {
+                if let Some(resolved) = reference.pinned.or_else(|| version(reference)) {
+                    reference.resolved = resolved;
+                }
+            }
         }
     }
 }
 
-fn sorted(operands: &[Attribute]) -> Vec<Attribute> {
-    let mut operands = operands.to_vec();
-    operands.sort_by(order);
-    operands
-}
-
-fn contains(operands: &[Attribute], attribute: &Attribute) -> bool {
-    operands
-        .binary_search_by(|operand| order(operand, attribute))
-        .is_ok()
-}
-
-/// A total order of attributes with finite numbers, in which equal means equal of one type. NaN equals nothing.
-fn order(a: &Attribute, b: &Attribute) -> Ordering {
-    use Attribute::{Bool, Number, String};
-    match (a, b) {
-        (Bool(a), Bool(b)) => a.cmp(b),
-        (Number(a), Number(b)) => a.partial_cmp(b).unwrap_or(Ordering::Less),
-        (String(a), String(b)) => a.cmp(b),
-        (Bool(_), _) | (Number(_), String(_)) => Ordering::Less,
-        (String(_), _) | (Number(_), Bool(_)) => Ordering::Greater,
+fn collect<'s>(
+    path: String,
+    parts: Vec<(String, &'s Condition)>,
+    found: &mut Vec<(String, &'s SegmentReference)>,
+) {
+    for (place, part) in parts {
+        let path = if path.is_empty() {
+            place
+        } else {
+            format!("{path}.{place}")
+        };
+        match part {
+            Condition::Segment(reference) => found.push((format!("{path}.segment"), reference)),
+            group => collect(path, group.parts(), found),
+        }
     }
 }
 

@@ -25,6 +25,19 @@ impl Timestamp {
         self.0
     }
 
+    /// The instant that `text` says: RFC 3339 with an offset (`2026-11-21T09:14:00.5+01:00`), or a date alone, which is its first instant
+    /// in UTC. Digits beyond the microsecond are dropped. Does not allocate.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (date, time) = match text.get(10..11) {
+            None => (text, None),
+            Some("T" | "t" | " ") => (text.get(..10)?, text.get(11..)),
+            Some(_) => return None,
+        };
+        let days = parse_date(date)?;
+        let micros = time.map_or(Some(0), parse_time)?;
+        days.checked_mul(MICROS_PER_DAY)?.checked_add(micros).map(Self)
+    }
+
     /// This instant moved later by `duration`, at most [`Timestamp::MAX`].
     pub fn plus(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
@@ -70,6 +83,76 @@ impl fmt::Display for Day {
     }
 }
 
+/// The day number of `YYYY-MM-DD`.
+fn parse_date(text: &str) -> Option<i64> {
+    let (year, rest) = (text.get(..4)?, text.get(4..)?.strip_prefix('-')?);
+    let (month, day) = rest.split_once('-')?;
+    let (year, month, day) = (digits(year, 4)?, digits(month, 2)?, digits(day, 2)?);
+    let days = days_from_civil(year, month, day);
+    // What is no date, such as February 30, comes back as another one.
+    (civil_from_days(days) == (year, month, day)).then_some(days)
+}
+
+/// The microseconds since midnight UTC of `hh:mm:ss[.f](Z|±hh:mm)`; a leap second is the first instant of the next minute.
+fn parse_time(text: &str) -> Option<i64> {
+    let (clock, rest) = (text.get(..8)?, text.get(8..)?);
+    let mut parts = clock.splitn(3, ':');
+    let hour = digits(parts.next()?, 2).filter(|hour| *hour < 24)?;
+    let minute = digits(parts.next()?, 2).filter(|minute| *minute < 60)?;
+    let second = digits(parts.next()?, 2).filter(|second| *second <= 60)?;
+    let (fraction, offset) = match rest.strip_prefix('.') {
+        None => ("0", rest),
+        Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
+    };
+    if fraction.is_empty() {
+        return None;
+    }
+    let mut micros = 0_i64;
+    for digit in fraction.bytes().chain(std::iter::repeat(b'0')).take(6) {
+        micros = micros
+            .checked_mul(10)?
+            .checked_add(i64::from(digit.checked_sub(b'0')?))?;
+    }
+    let offset = match offset {
+        "Z" | "z" => 0,
+        signed => {
+            let (hours, minutes) = signed.get(1..)?.split_once(':')?;
+            let hours = digits(hours, 2).filter(|hours| *hours < 24)?;
+            let minutes = digits(minutes, 2).filter(|minutes| *minutes < 60)?;
+            let minutes = hours.checked_mul(60)?.checked_add(minutes)?;
+            match signed.get(..1)? {
+                "+" => minutes,
+                "-" => minutes.checked_neg()?,
+                _ => return None,
+            }
+        }
+    };
+    let minutes = hour.checked_mul(60)?.checked_add(minute)?.checked_sub(offset)?;
+    let seconds = minutes.checked_mul(60)?.checked_add(second)?;
+    seconds.checked_mul(1_000_000)?.checked_add(micros)
+}
+
+/// The number that exactly `n` ASCII digits say.
+fn digits(text: &str, n: usize) -> Option<i64> {
+    let sound = text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
+    sound.then(|| text.parse().ok()).flatten()
+}
+
+/// Day number of a Gregorian date. Source: as [`civil_from_days`], `days_from_civil`.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "years of four digits and numbers of two keep every term far inside i64"
+)]
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let shifted_month = (month + 9) % 12;
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 /// Gregorian date of a day number. Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
 #[expect(
     clippy::arithmetic_side_effects,
@@ -110,6 +193,59 @@ mod tests {
             Timestamp::from_micros(-1).to_string(),
             "1969-12-31T23:59:59.999999Z"
         );
+    }
+
+    #[test]
+    fn reads_what_it_prints_and_other_offsets() {
+        for micros in [
+            0,
+            -1,
+            951_782_400_000_001,
+            253_402_300_799_999_999,
+            -62_135_596_800_000_000,
+        ] {
+            let time = Timestamp::from_micros(micros);
+            assert_eq!(Timestamp::parse(&time.to_string()), Some(time), "{time}");
+        }
+        for (text, same) in [
+            ("2026-11-21", "2026-11-21T00:00:00Z"),
+            ("2026-11-21 09:14:00z", "2026-11-21T09:14:00.000Z"),
+            ("2026-11-21T00:30:00+01:00", "2026-11-20T23:30:00Z"),
+            ("2026-11-21T23:30:00.1234567-01:00", "2026-11-22T00:30:00.123456Z"),
+            ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+        ] {
+            let (a, b) = (Timestamp::parse(text), Timestamp::parse(same));
+            assert!(a.is_some() && a == b, "{text} {same}: {a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for text in [
+            "",
+            "2026",
+            "2026-11",
+            "2026-11-31",
+            "2025-02-29",
+            "2026-13-01",
+            "2026-00-01",
+            "26-11-21",
+            "2026-11-21T",
+            "2026-11-21T09",
+            "2026-11-21T09:14:00",
+            "2026-11-21T24:00:00Z",
+            "2026-11-21T09:60:00Z",
+            "2026-11-21T09:14:00.Z",
+            "2026-11-21T09:14:00.5",
+            "2026-11-21T09:14:00+0100",
+            "2026-11-21T09:14:00+24:00",
+            "2026-11-21T09:14:00 Z",
+            "2026-11-2\u{664}",
+            "+026-11-21",
+            "21.11.2026",
+        ] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 mod experiment;
 mod resource;
+mod segment;
 mod update;
 
 use crate::{flag::Flag, key::ExperimentKey, metric::Metric, segment::Segment, time::Timestamp};
 
 pub use experiment::{draft, override_conflict, start};
-pub use resource::{flag, metric, segment};
+pub use resource::{flag, metric};
+pub use segment::segment;
 pub use update::{moved_dates, update};
 
 /// Longest name, owner, tag, event, attribute and unit of a metric, in bytes.
@@ -28,10 +30,16 @@ pub const MAX_QA_OVERRIDES: usize = 1000;
 pub const MAX_UNIT_OVERRIDES: usize = 10_000;
 /// Most segment overrides of a flag.
 pub const MAX_SEGMENT_OVERRIDES: usize = 100;
-/// Most rules of a segment.
-pub const MAX_RULES: usize = 64;
+/// Most conditions of a segment, groups and what they hold included, nested segments counted as one each.
+pub const MAX_RULES: usize = 256;
 /// Most operands of a rule.
 pub const MAX_OPERANDS: usize = 1000;
+/// Most operands of all rules of a segment together.
+pub const MAX_SEGMENT_OPERANDS: usize = 10_000;
+/// Most bytes of all texts among the operands of a segment together.
+pub const MAX_SEGMENT_OPERAND_BYTES: usize = 256 * 1024;
+/// Most rules of a segment with the operator `matches`.
+pub const MAX_PATTERNS: usize = 8;
 /// Latest day, and greatest width in days, of a retention metric.
 pub const MAX_RETENTION_DAYS: u32 = 365;
 

@@ -6,7 +6,7 @@ use assay_core::{
     key::{ExperimentKey, FlagKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
     lifecycle::State,
     schedule::Schedule,
-    segment::{Operator, Rule, Segment},
+    segment::{Condition, Operator, Rule, Segment},
     value::{Value, ValueType},
     weights::{Coverage, Weights},
 };
@@ -105,11 +105,11 @@ pub(crate) fn segment(key: &str) -> Segment {
         key: SegmentKey::new(key).unwrap(),
         name: String::new(),
         description: String::new(),
-        rules: vec![Rule {
+        rules: vec![Condition::Rule(Rule {
             attribute: "country".into(),
             operator: Operator::Eq,
             operands: vec!["NL".into()],
-        }],
+        })],
         meta: meta(1),
     }
 }

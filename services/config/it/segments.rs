@@ -85,6 +85,7 @@ async fn wrong_rules_are_told_all_at_once() {
         attribute: attribute.to_owned(),
         operator: operator.into(),
         operands,
+        ..Default::default()
     };
     let operand = |n: f64| number(n).unwrap();
     let rules = vec![

@@ -111,7 +111,12 @@ impl Fields for FlagFields {
 pub(crate) struct SegmentFields {
     #[command(flatten)]
     texts: Texts,
-    /// A condition, such as `country in DE,AT`; all must hold. Operators: eq neq in nin gt gte lt lte between.
+    /// A condition, such as `country in DE,AT`; all must hold.
+    ///
+    /// Operators: `eq neq in nin gt gte lt lte between`, `exists contains starts_with ends_with matches`,
+    /// `semver_eq semver_gt semver_gte semver_lt semver_lte semver_between`, `before after date_between`.
+    /// Groups: `any_of(country eq DE; level gte 10)`, `all_of(…)`, `not(…)`; other segments: `segment(payers)`, or for good in one version
+    /// `segment(payers@3)`.
     #[arg(long = "rule", value_name = "RULE")]
     rules: Vec<Rule>,
 }

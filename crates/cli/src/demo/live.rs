@@ -117,6 +117,7 @@ async fn prepare(stage: &Stage) -> Result<(), Error> {
         attribute: "country".into(),
         operator: pb::Operator::In.into(),
         operands: ["DE", "AT", "CH"].into_iter().filter_map(setup::words).collect(),
+        ..Default::default()
     };
     let segment = pb::Segment {
         key: SEGMENT.into(),

@@ -1,5 +1,7 @@
 //! Segments in files and answers.
 
+mod grammar;
+
 use assay_proto::config::v1 as pb;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,37 +30,35 @@ pub(crate) struct Segment {
     pub(crate) updated_at: String,
 }
 
-/// A condition.
+/// A condition: a comparison, or exactly one of the groups, a negation or another segment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Rule {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) attribute: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) operator: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) operands: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) any_of: Vec<Rule>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) all_of: Vec<Rule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not: Option<Box<Rule>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) segment: Option<SegmentReference>,
 }
 
-impl std::str::FromStr for Rule {
-    type Err = String;
-
-    /// `country in DE,AT`: attribute, operator, operands with commas between. `true`, `false` and numbers are taken as such, in double
-    /// quotes as texts.
-    fn from_str(written: &str) -> Result<Self, String> {
-        let mut words = written.trim().splitn(3, char::is_whitespace);
-        let (Some(attribute), Some(operator), Some(operands)) = (words.next(), words.next(), words.next())
-        else {
-            return Err(format!(
-                "`{written}` is not a rule; write one like `country in DE,AT` or `level gte 10`"
-            ));
-        };
-        Ok(Self {
-            attribute: attribute.to_owned(),
-            operator: operator.to_uppercase(),
-            operands: operands
-                .split(',')
-                .map(|operand| scalar(operand.trim()))
-                .collect(),
-        })
-    }
+/// Another segment, in a version for good or (0) in its latest one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SegmentReference {
+    pub(crate) key: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) version: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) resolved_version: u64,
 }
 
 /// The JSON that `written` is, if it is a scalar one; else the text itself.
@@ -69,17 +69,53 @@ pub(crate) fn scalar(written: &str) -> Value {
     }
 }
 
-impl std::fmt::Display for Rule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let operands: Vec<_> = self.operands.iter().map(ToString::to_string).collect();
-        write!(
-            f,
-            "{} {} {}",
-            self.attribute,
-            self.operator.to_lowercase(),
-            operands.join(", ")
-        )
+impl Rule {
+    pub(crate) fn of(rule: pb::Rule) -> Self {
+        Self {
+            attribute: rule.attribute,
+            operator: text::name_of::<pb::Operator>(rule.operator),
+            operands: rule
+                .operands
+                .into_iter()
+                .map(|operand| flag::json(Some(operand)))
+                .collect(),
+            any_of: rule.any_of.into_iter().map(Self::of).collect(),
+            all_of: rule.all_of.into_iter().map(Self::of).collect(),
+            not: rule.not.map(|part| Box::new(Self::of(*part))),
+            segment: rule.segment.map(|reference| SegmentReference {
+                key: reference.key,
+                version: reference.version,
+                resolved_version: reference.resolved_version,
+            }),
+        }
     }
+
+    /// The message; `path` is where it stands.
+    fn message(self, path: &str) -> Result<pb::Rule, Error> {
+        Ok(pb::Rule {
+            attribute: self.attribute,
+            operator: text::named::<pb::Operator>(&self.operator, &format!("{path}.operator"))?.into(),
+            operands: self.operands.iter().map(assay_proto::convert::json_to).collect(),
+            any_of: messages(self.any_of, &format!("{path}.anyOf"))?,
+            all_of: messages(self.all_of, &format!("{path}.allOf"))?,
+            not: match self.not {
+                Some(part) => Some(Box::new(part.message(&format!("{path}.not"))?)),
+                None => None,
+            },
+            segment: self.segment.map(|reference| pb::SegmentReference {
+                key: reference.key,
+                version: reference.version,
+                resolved_version: reference.resolved_version,
+            }),
+        })
+    }
+}
+
+fn messages(rules: Vec<Rule>, path: &str) -> Result<Vec<pb::Rule>, Error> {
+    let numbered = rules.into_iter().enumerate();
+    numbered
+        .map(|(i, rule)| rule.message(&format!("{path}[{i}]")))
+        .collect()
 }
 
 impl View for Segment {
@@ -88,21 +124,12 @@ impl View for Segment {
     const COLUMNS: &'static [&'static str] = &["key", "name", "rules", "version", "updated"];
 
     fn of(segment: pb::Segment) -> Self {
-        let rule = |rule: pb::Rule| Rule {
-            attribute: rule.attribute,
-            operator: text::name_of::<pb::Operator>(rule.operator),
-            operands: rule
-                .operands
-                .into_iter()
-                .map(|operand| flag::json(Some(operand)))
-                .collect(),
-        };
         Self {
             namespace: segment.namespace,
             key: segment.key,
             name: segment.name,
             description: segment.description,
-            rules: segment.rules.into_iter().map(rule).collect(),
+            rules: segment.rules.into_iter().map(Rule::of).collect(),
             version: segment.version,
             generation: segment.generation,
             created_at: text::time(segment.created_at),
@@ -111,19 +138,12 @@ impl View for Segment {
     }
 
     fn message(self) -> Result<pb::Segment, Error> {
-        let rule = |rule: Rule| {
-            Ok(pb::Rule {
-                attribute: rule.attribute,
-                operator: text::named::<pb::Operator>(&rule.operator, "rules.operator")?.into(),
-                operands: rule.operands.iter().map(assay_proto::convert::json_to).collect(),
-            })
-        };
         Ok(pb::Segment {
             namespace: self.namespace,
             key: self.key,
             name: self.name,
             description: self.description,
-            rules: self.rules.into_iter().map(rule).collect::<Result<_, Error>>()?,
+            rules: messages(self.rules, "rules")?,
             version: self.version,
             ..pb::Segment::default()
         })
@@ -165,20 +185,5 @@ impl Segment {
             .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(between)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn rules_are_written_in_words() {
-        let rule: Rule = r#"level in 10,true,DE,"10""#.parse().unwrap();
-        assert_eq!(rule.operands, [json!(10), json!(true), json!("DE"), json!("10")]);
-        assert_eq!(rule.to_string(), r#"level in 10, true, "DE", "10""#);
-        assert!("level".parse::<Rule>().is_err());
     }
 }

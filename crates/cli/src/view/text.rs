@@ -187,7 +187,8 @@ mod tests {
         let error = named::<Operator>("like", "operator").unwrap_err().to_string();
         assert_eq!(
             error,
-            "operator: `like` is not one of EQ, NEQ, IN, NIN, GT, GTE, LT, LTE, BETWEEN"
+            "operator: `like` is not one of EQ, NEQ, IN, NIN, GT, GTE, LT, LTE, BETWEEN, EXISTS, CONTAINS, STARTS_WITH, ENDS_WITH, MATCHES, \
+             SEMVER_EQ, SEMVER_GT, SEMVER_GTE, SEMVER_LT, SEMVER_LTE, SEMVER_BETWEEN, BEFORE, AFTER, DATE_BETWEEN"
         );
     }
 

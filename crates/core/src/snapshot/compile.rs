@@ -15,7 +15,7 @@ use crate::{
     flag::Flag,
     key::SegmentKey,
     lifecycle::{Outcome, PauseMode, State},
-    segment::{Audience, Segment},
+    segment::{Audience, Segment, compile_all},
     value::{Value, ValueType},
 };
 
@@ -89,16 +89,13 @@ struct Segments<'a>(BTreeMap<(&'a SegmentKey, u64), Option<Arc<Audience>>>);
 impl<'a> Segments<'a> {
     fn compile(segments: &'a [Segment], rejected: &mut Vec<Rejected>) -> Self {
         let mut compiled = BTreeMap::new();
-        for segment in segments {
-            let audience = segment.compile();
+        for (id, audience) in compile_all(segments) {
             if let Err(error) = &audience {
-                let resource = format!("segment {}", segment.key);
-                rejected.push(Rejected {
-                    resource,
-                    reason: error.to_string(),
-                });
+                let resource = format!("segment {}", id.0);
+                let reason = error.to_string();
+                rejected.push(Rejected { resource, reason });
             }
-            compiled.insert((&segment.key, segment.meta.version), audience.ok().map(Arc::new));
+            compiled.insert(id, audience.ok());
         }
         Self(compiled)
     }

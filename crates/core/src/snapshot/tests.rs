@@ -2,10 +2,11 @@ use super::*;
 use crate::{
     assign::assign,
     experiment::QaOverride,
-    fixtures::{experiment, experiment_in, flag, segment, user, variant_key},
+    fixtures::{experiment, experiment_in, flag, rule, segment, user, variant_key},
     flag::{Meta, SegmentOverride, UnitOverride},
     key::SegmentKey,
     lifecycle::{Outcome, State},
+    segment::{Condition, Operator, SegmentReference},
     time::Timestamp,
 };
 
@@ -140,7 +141,7 @@ fn a_broken_experiment_leaves_its_flag_with_the_default() {
 #[test]
 fn a_broken_segment_and_flag_take_only_their_own_with_them() {
     let mut empty = segment("empty", "x", 1.0);
-    empty.rules[0].operands.clear();
+    empty.rules = vec![Condition::AnyOf(vec![rule("x", Operator::Eq, vec![])])];
     let mut other = flag();
     other.key = FlagKey::new("other").unwrap();
     other.segment_overrides = vec![SegmentOverride {
@@ -204,4 +205,101 @@ fn experiments_keep_the_version_of_a_segment_that_they_pinned() {
     assert_eq!(reason(Some(2)), Reason::NotInSegment);
     assert_eq!(reason(None), Reason::NotInSegment);
     assert_eq!(reason(Some(3)), Reason::NoExperiment);
+}
+
+/// Segment `key` in `version` that nests the others in these versions.
+fn nesting(key: &str, version: u64, nested: &[(&str, u64)]) -> Segment {
+    let reference = |&(key, version): &(&str, u64)| {
+        Condition::Segment(SegmentReference {
+            key: SegmentKey::new(key).unwrap(),
+            pinned: None,
+            resolved: version,
+        })
+    };
+    Segment {
+        rules: nested.iter().map(reference).collect(),
+        meta: Meta {
+            version,
+            ..Meta::default()
+        },
+        ..segment(key, "x", 1.0)
+    }
+}
+
+#[test]
+fn a_pinned_version_keeps_the_versions_that_it_nests() {
+    let platform = |version, value: &str| Segment {
+        meta: Meta {
+            version,
+            ..Meta::default()
+        },
+        ..segment("platform", "platform", value)
+    };
+    let running = |version| Experiment {
+        segment: Some(SegmentKey::new("outer").unwrap()),
+        segment_version: Some(version),
+        ..named("live", State::Running, None)
+    };
+    let reasons = |version| {
+        // The nested ones stand behind those that nest them, in the order of keys as on the bus.
+        let segments = vec![
+            nesting("outer", 1, &[("platform", 1)]),
+            nesting("outer", 2, &[("platform", 2)]),
+            platform(1, "ios"),
+            platform(2, "android"),
+        ];
+        let configuration = Configuration {
+            segments,
+            ..configuration(vec![running(version)])
+        };
+        let (snapshot, rejected) = Snapshot::compile(&configuration);
+        assert_eq!(rejected, []);
+        ["ios", "android"].map(|platform| {
+            let attributes = Attributes::from([("platform".into(), platform.into())]);
+            let unit = user("1");
+            let answer = assign(&snapshot, "gate", Some(&unit), &attributes, Timestamp::default());
+            let exposure =
+                crate::assign::exposure(&snapshot, &answer, &unit, &attributes, Timestamp::default());
+            assert!(exposure.is_none_or(|exposure| exposure.attributes == attributes));
+            answer.reason
+        })
+    };
+    assert_eq!(reasons(1), [Reason::Split, Reason::NotInSegment]);
+    assert_eq!(reasons(2), [Reason::NotInSegment, Reason::Split]);
+}
+
+#[test]
+fn what_nests_itself_or_a_broken_segment_is_rejected_with_it() {
+    let mut broken = segment("broken", "x", 1.0);
+    broken.rules = vec![rule("x", Operator::Gt, vec!["a".into()])];
+    let configuration = Configuration {
+        segments: vec![
+            nesting("a", 1, &[("b", 1)]),
+            nesting("b", 1, &[("a", 1)]),
+            broken,
+            nesting("on-broken", 1, &[("broken", 1)]),
+            nesting("on-nothing", 1, &[("nothing", 3)]),
+            nesting("sound", 1, &[]),
+        ],
+        ..configuration(vec![])
+    };
+    let (_, rejected) = Snapshot::compile(&configuration);
+    let mut found = resources(&rejected);
+    found.sort_unstable();
+    let expected = [
+        "segment a",
+        "segment b",
+        "segment broken",
+        "segment on-broken",
+        "segment on-nothing",
+    ];
+    assert_eq!(found, expected);
+    let reason = rejected
+        .iter()
+        .find(|r| r.resource == "segment on-nothing")
+        .map(|r| r.reason.as_str());
+    assert_eq!(
+        reason,
+        Some("`rules[0]`: version 3 of segment `nothing` is missing or rejected")
+    );
 }

@@ -1,15 +1,14 @@
-//! Flags, segments and metrics, each alone.
+//! Flags and metrics, each alone.
 
 use std::{collections::HashSet, time::Duration};
 
 use super::{
-    Findings, MAX_NAME_BYTES, MAX_OPERANDS, MAX_RETENTION_DAYS, MAX_RULES, MAX_SEGMENT_OVERRIDES,
-    MAX_TEXT_BYTES, MAX_UNIT_OVERRIDES, MAX_VALUE_BYTES, Step,
+    Findings, MAX_NAME_BYTES, MAX_RETENTION_DAYS, MAX_SEGMENT_OVERRIDES, MAX_TEXT_BYTES, MAX_UNIT_OVERRIDES,
+    MAX_VALUE_BYTES, Step,
 };
 use crate::{
     flag::Flag,
     metric::{Metric, MetricKind},
-    segment::{Rule, RuleError, Segment},
     value::{Value, ValueType},
 };
 
@@ -158,45 +157,6 @@ pub(super) fn value(findings: &mut Findings, field: String, value: &Value, value
     }
 }
 
-/// Checks a segment alone: operands fit operators, limits of size.
-pub fn segment(segment: &Segment) -> Findings {
-    const STEP: Step = Step::SegmentAndTraffic;
-    let mut findings = Findings::default();
-    findings.limit_text(STEP, "name", &segment.name, MAX_NAME_BYTES);
-    findings.limit_text(STEP, "description", &segment.description, MAX_TEXT_BYTES);
-    findings.limit_count(STEP, "rules", segment.rules.len(), MAX_RULES);
-    for (i, rule) in segment.rules.iter().enumerate() {
-        check_rule(&mut findings, &format!("rules[{i}]"), rule);
-    }
-    findings
-}
-
-fn check_rule(findings: &mut Findings, path: &str, rule: &Rule) {
-    const STEP: Step = Step::SegmentAndTraffic;
-    name(
-        findings,
-        STEP,
-        format!("{path}.attribute"),
-        &rule.attribute,
-        "ATTRIBUTE_REQUIRED",
-    );
-    findings.limit_count(
-        STEP,
-        &format!("{path}.operands"),
-        rule.operands.len(),
-        MAX_OPERANDS,
-    );
-    if let Err(error) = rule.compile() {
-        let name = match error {
-            RuleError::OperandCount { .. } => "OPERAND_COUNT",
-            RuleError::OperandType { .. } => "OPERAND_TYPE",
-            RuleError::OperandNotFinite => "NOT_FINITE",
-            RuleError::OperandOrder => "OPERAND_ORDER",
-        };
-        findings.error(STEP, format!("{path}.operands"), name, error.to_string());
-    }
-}
-
 /// Checks a metric alone.
 pub fn metric(metric: &Metric) -> Findings {
     const STEP: Step = Step::Metrics;
@@ -244,7 +204,7 @@ pub fn metric(metric: &Metric) -> Findings {
 }
 
 /// A name of 1 to 256 bytes; `required` is the rule that an empty one breaks.
-fn name(findings: &mut Findings, step: Step, field: String, name: &str, required: &'static str) {
+pub(super) fn name(findings: &mut Findings, step: Step, field: String, name: &str, required: &'static str) {
     if name.is_empty() {
         findings.error(step, field, required, "is empty; name it");
     } else {

@@ -156,12 +156,10 @@ fn numbers(resource: &Resource) -> Vec<f64> {
                 .filter_map(number)
                 .collect()
         }
-        Resource::Segment(segment) => segment
-            .rules
-            .iter()
-            .flat_map(|rule| &rule.operands)
-            .filter_map(value::attribute_number)
-            .collect(),
+        Resource::Segment(segment) => {
+            let all = segment.comparisons().into_iter().flat_map(|rule| &rule.operands);
+            all.filter_map(value::attribute_number).collect()
+        }
         Resource::Metric(_) => Vec::new(),
         Resource::Experiment(experiment) => {
             let values = experiment

@@ -105,21 +105,27 @@ impl Resources {
             .collect()
     }
 
-    /// Adds the segments that were served before and that a kept resource refers to.
+    /// Adds the segments that were served before and that a kept resource refers to, with those that they nest.
     fn add_needed_segments(
         &self,
         current: &mut BTreeMap<String, Published>,
         kept: &mut BTreeMap<String, Published>,
     ) {
-        let needed: BTreeSet<SegmentKey> = kept.values().flat_map(segments_of).cloned().collect();
-        for (key, published) in &self.served {
-            let Published::Segment(segment) = published else {
-                continue;
-            };
-            if needed.contains(&segment.key) && !current.contains_key(key) {
-                current.insert(key.clone(), published.clone());
-                kept.insert(key.clone(), published.clone());
+        loop {
+            let needed: BTreeSet<SegmentKey> = kept.values().flat_map(segments_of).cloned().collect();
+            let before = self.served.iter().filter(|(key, published)| {
+                let is_needed = matches!(published, Published::Segment(s) if needed.contains(&s.key));
+                is_needed && !current.contains_key(*key)
+            });
+            let missing: Vec<_> = before
+                .map(|(key, published)| (key.clone(), published.clone()))
+                .collect();
+            if missing.is_empty() {
+                return;
             }
+            // What they nest is needed, too.
+            current.extend(missing.clone());
+            kept.extend(missing);
         }
     }
 }
@@ -186,7 +192,11 @@ fn configuration(
 fn segments_of(published: &Published) -> Vec<&SegmentKey> {
     match published {
         Published::Flag(flag) => flag.segment_overrides.iter().map(|o| &o.segment).collect(),
-        Published::Segment(_) => Vec::new(),
+        Published::Segment(segment) => segment
+            .references()
+            .into_iter()
+            .map(|(_, nested)| &nested.key)
+            .collect(),
         Published::Experiment(experiment) => experiment.segment.iter().collect(),
     }
 }

@@ -2,7 +2,7 @@ use assay_core::{
     assign::{Reason, assign},
     flag::{Flag, Meta, Variation},
     key::{FlagKey, SegmentKey, VariantKey},
-    segment::{Operator, Rule, Segment},
+    segment::{Condition, Operator, Rule, Segment},
     time::Timestamp,
     value::{Attributes, Value as Served, ValueType},
 };
@@ -43,11 +43,11 @@ fn segment(version: u64, operands: Vec<f64>) -> Published {
         key: SegmentKey::new("s").unwrap(),
         name: String::new(),
         description: String::new(),
-        rules: vec![Rule {
+        rules: vec![Condition::Rule(Rule {
             attribute: "level".into(),
             operator: Operator::Between,
             operands,
-        }],
+        })],
         meta: Meta {
             version,
             ..Meta::default()

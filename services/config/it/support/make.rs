@@ -60,6 +60,7 @@ pub(crate) fn segment(key: &str, platform: &str) -> pb::Segment {
         attribute: "platform".to_owned(),
         operator: pb::Operator::Eq.into(),
         operands,
+        ..Default::default()
     };
     pb::Segment {
         key: key.to_owned(),

@@ -6,9 +6,7 @@ use crate::{
     flag::{SegmentOverride, UnitOverride, Variation},
     key::SegmentKey,
     metric::Aggregation,
-    segment::Operator,
     validate::tests::{one, owned},
-    value::Attribute,
 };
 
 /// The fields and rules that `change` breaks in a valid flag.
@@ -139,50 +137,6 @@ fn all_violations_come_at_once() {
         });
     });
     assert_eq!(errors.len(), 7, "{errors:?}");
-}
-
-/// The errors of a segment with one rule.
-fn rule_errors(attribute: &str, operator: Operator, operands: Vec<Attribute>) -> Vec<(String, &'static str)> {
-    let mut changed = fixtures::segment("s", attribute, 1.0);
-    changed.rules[0].operator = operator;
-    changed.rules[0].operands = operands;
-    owned(segment(&changed))
-}
-
-#[test]
-fn a_segment_keeps_its_operands() {
-    use Operator::{Between, Eq, Gt, In};
-    let operands = "rules[0].operands";
-    assert_eq!(rule_errors("x", Eq, vec!["a".into()]), []);
-    assert_eq!(rule_errors("x", In, vec![1.0.into(); MAX_OPERANDS]), []);
-    assert_eq!(rule_errors("x", Eq, vec![]), one(operands, "OPERAND_COUNT"));
-    assert_eq!(
-        rule_errors("x", Gt, vec!["a".into()]),
-        one(operands, "OPERAND_TYPE")
-    );
-    assert_eq!(
-        rule_errors("x", Gt, vec![f64::NAN.into()]),
-        one(operands, "NOT_FINITE")
-    );
-    assert_eq!(
-        rule_errors("x", Between, vec![2.0.into(), 1.0.into()]),
-        one(operands, "OPERAND_ORDER")
-    );
-    assert_eq!(
-        rule_errors("x", In, vec![1.0.into(); MAX_OPERANDS + 1]),
-        one(operands, "TOO_MANY")
-    );
-    assert_eq!(
-        rule_errors("", Eq, vec![1.0.into()]),
-        one("rules[0].attribute", "ATTRIBUTE_REQUIRED")
-    );
-    assert_eq!(
-        rule_errors(&"x".repeat(257), Eq, vec![1.0.into()]),
-        one("rules[0].attribute", "TEXT_TOO_LONG")
-    );
-    let mut many = fixtures::segment("s", "x", 1.0);
-    many.rules = vec![many.rules[0].clone(); MAX_RULES + 1];
-    assert_eq!(owned(segment(&many)), one("rules", "TOO_MANY"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use assay_core::{
     lifecycle::{Outcome, PauseMode, State},
     metric::{Aggregation, Direction, Metric, MetricKind},
     schedule::{EndAction, Schedule},
-    segment::{Operator, Rule, Segment},
+    segment::{Condition, Operator, Rule, Segment, SegmentReference},
     time::Timestamp,
     undo::{FlagBefore, Undo},
     value::{Attribute, Value, ValueType},
@@ -179,23 +179,36 @@ fn full_segment(namespace: &Namespace) -> Resource {
         name: "Rich".into(),
         description: "Spent much".into(),
         rules: vec![
-            Rule {
-                attribute: "spent.usd".into(),
-                operator: Operator::Between,
-                operands: vec![9.99.into(), 1e15.into()],
-            },
-            Rule {
-                attribute: "country".into(),
-                operator: Operator::Nin,
-                operands: vec!["AT".into(), "12".into()],
-            },
-            Rule {
-                attribute: "paying".into(),
-                operator: Operator::Eq,
-                operands: vec![Attribute::Bool(true)],
-            },
+            rule("spent.usd", Operator::Between, vec![9.99.into(), 1e15.into()]),
+            rule("country", Operator::Nin, vec!["AT".into(), "12".into()]),
+            rule("paying", Operator::Eq, vec![Attribute::Bool(true)]),
+            Condition::AnyOf(vec![
+                rule("app", Operator::SemverGte, vec!["2.10.0-rc.1".into()]),
+                Condition::AllOf(vec![
+                    rule("mail", Operator::Matches, vec!["@example\\.org$".into()]),
+                    nested("other", None, 3),
+                ]),
+            ]),
+            Condition::Not(Box::new(nested("full.segment-2", Some(2), 2))),
+            rule("seen", Operator::Exists, vec![]),
         ],
         meta: Meta::default(),
+    })
+}
+
+fn rule(attribute: &str, operator: Operator, operands: Vec<Attribute>) -> Condition {
+    Condition::Rule(Rule {
+        attribute: attribute.into(),
+        operator,
+        operands,
+    })
+}
+
+fn nested(key: &str, pinned: Option<u64>, resolved: u64) -> Condition {
+    Condition::Segment(SegmentReference {
+        key: SegmentKey::new(key).expect(WELL),
+        pinned,
+        resolved,
     })
 }
 
