@@ -68,9 +68,11 @@ impl Cluster {
         let mut services = JoinSet::new();
 
         let (listener, config) = door().await?;
+        let (analysis_listener, analysis) = door().await?;
         let ports = assay_config::Ports {
             store,
             bus: bus.clone(),
+            analysis: Some(connect_lazy(&analysis, &ChannelOptions::default())?),
         };
         services.spawn(config_service(listener, ports, clock.clone(), shutdown.clone()));
 
@@ -91,14 +93,18 @@ impl Cluster {
         let ports = assay_ingest::Ports { log: log.clone() };
         services.spawn(ingest_service(listener, ports, clock.clone(), shutdown.clone()));
 
-        let (listener, analysis) = door().await?;
         let channel = connect_lazy(&config, &ChannelOptions::default())?;
         let ports = assay_analysis::Ports {
             log,
             store: analysis_store,
             config: channel,
         };
-        services.spawn(analysis_service(listener, ports, clock, shutdown.clone()));
+        services.spawn(analysis_service(
+            analysis_listener,
+            ports,
+            clock,
+            shutdown.clone(),
+        ));
 
         let endpoints = Endpoints {
             config,

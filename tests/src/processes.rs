@@ -76,6 +76,7 @@ impl Processes {
     /// When it does not start.
     pub async fn begin(&mut self, service: &str) -> Result<()> {
         let config = format!("http://{}", self.address("config"));
+        let analysis = format!("http://{}", self.address("analysis"));
         let listen = format!("ASSAY__{}__LISTEN", service.to_uppercase());
         let address = self.address(service);
         let etcd = format!("[{:?}]", self.stores.etcd);
@@ -91,6 +92,7 @@ impl Processes {
             ("ASSAY__STORES__PARTITIONS", "4"),
             ("ASSAY__STORES__DATA_DIR", &data_dir),
             ("ASSAY__ANALYSIS__CONFIG_ENDPOINT", &config),
+            ("ASSAY__CONFIG__ANALYSIS_ENDPOINT", &analysis),
         ];
         let mut process = Process::assay(&["serve", service], &env)?;
         process.wait_for_line("listens on", START).await?;

@@ -30,3 +30,4 @@ pub mod undo;
 pub mod validate;
 pub mod value;
 pub mod weights;
+pub mod winner;

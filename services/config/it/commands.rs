@@ -243,7 +243,7 @@ async fn holding_enrollment_needs_stored_assignments() {
 }
 
 #[tokio::test]
-async fn a_winner_needs_a_reason_a_variant_and_for_now_force() {
+async fn a_winner_needs_a_reason_a_variant_and_without_analysis_force() {
     let mut service = Service::start().await;
     let running = service.running("a").await;
     let asked = pb::DeclareWinnerRequest {
@@ -270,6 +270,7 @@ async fn a_winner_needs_a_reason_a_variant_and_for_now_force() {
         "NO_WINNER_SIGNAL",
     );
     assert!(failure.message.contains("`force`"), "{failure}");
+    assert_eq!(fact(&failure, "cause"), "ANALYSIS_UNAVAILABLE");
     let asked = pb::DeclareWinnerRequest {
         reason: "x".repeat(4_097),
         ..winner(&running)

@@ -12,6 +12,7 @@ mod metrics;
 mod publisher;
 mod schedule;
 mod segments;
+mod signal;
 mod start;
 mod support;
 mod undo;

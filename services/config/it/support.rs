@@ -51,9 +51,25 @@ impl Service {
     }
 
     async fn start_at(store: Arc<dyn ConfigStore>, bus: Arc<dyn ConfigBus>, clock: MockClock) -> Self {
+        Self::start_with(store, bus, clock, None).await
+    }
+
+    /// A service that asks `analysis` for winner signals.
+    pub(crate) async fn start_asking(analysis: Channel) -> Self {
+        let bus = Arc::new(EmbeddedConfigBus::new());
+        Self::start_with(store().await, bus, MockClock::at(NOW), Some(analysis)).await
+    }
+
+    async fn start_with(
+        store: Arc<dyn ConfigStore>,
+        bus: Arc<dyn ConfigBus>,
+        clock: MockClock,
+        analysis: Option<Channel>,
+    ) -> Self {
         let ports = Ports {
             store: store.clone(),
             bus: bus.clone(),
+            analysis,
         };
         let settings = Settings {
             reconcile_interval_seconds: 1,

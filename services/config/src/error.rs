@@ -6,6 +6,7 @@ use assay_core::{
     lifecycle::{Action, InvalidTransition},
     time::Timestamp,
     validate::Violation,
+    winner::NoSignal,
 };
 use assay_platform::error::{Code, Failure, FieldViolation, chain};
 use assay_proto::field::{FieldError, FieldErrors};
@@ -46,9 +47,9 @@ pub(crate) enum Error {
     #[error("{flag} is bound by {by}; complete that one, or choose another flag")]
     FlagBound { flag: String, by: String },
     #[error(
-        "analysis gives no winner signal for {what}; set `force` to declare the winner on the strength of your reason"
+        "there is no winner signal for {what}: {source}; set `force` to declare the winner on the strength of your reason"
     )]
-    NoWinnerSignal { what: String },
+    NoWinnerSignal { what: String, source: NoSignal },
     #[error("HOLD_ENROLLMENT needs stored assignments, which {what} does not have; pause with SERVE_DEFAULT")]
     NeedsStored { what: String },
     #[error(
@@ -197,9 +198,9 @@ impl From<Error> for Failure {
             Error::FlagBound { flag, by } => refused("FLAG_BOUND", message)
                 .with_metadata("flag", flag)
                 .with_metadata("by", by),
-            Error::NoWinnerSignal { what } => {
-                refused("NO_WINNER_SIGNAL", message).with_metadata("resource", what)
-            }
+            Error::NoWinnerSignal { what, source } => refused("NO_WINNER_SIGNAL", message)
+                .with_metadata("resource", what)
+                .with_metadata("cause", source.cause()),
             Error::NeedsStored { what } => refused("NEEDS_STORED", message).with_metadata("resource", what),
             Error::UndoExpired { what, allowed, .. } => refused("UNDO_EXPIRED", message)
                 .with_metadata("resource", what)

@@ -15,7 +15,7 @@ use assay_proto::config::v1::{
 };
 use tonic::service::Routes;
 
-use crate::truth::Truth;
+use crate::{signal::Signals, truth::Truth};
 
 /// Largest request, in bytes.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -28,12 +28,15 @@ pub(crate) const SERVICES: [&str; 4] = [
     experiment_service_server::SERVICE_NAME,
 ];
 
-/// The four services on `truth`.
-pub(crate) fn routes(truth: &Truth) -> Routes {
+/// The four services on `truth`, with winner signals from `signals`.
+pub(crate) fn routes(truth: &Truth, signals: &Signals) -> Routes {
     let flags = FlagServiceServer::new(flags::Flags { truth: truth.clone() });
     let segments = SegmentServiceServer::new(segments::Segments { truth: truth.clone() });
     let metrics = MetricServiceServer::new(metrics::Metrics { truth: truth.clone() });
-    let experiments = ExperimentServiceServer::new(experiments::Experiments { truth: truth.clone() });
+    let experiments = ExperimentServiceServer::new(experiments::Experiments {
+        truth: truth.clone(),
+        signals: signals.clone(),
+    });
     Routes::new(flags.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(segments.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(metrics.max_decoding_message_size(MAX_MESSAGE_BYTES))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use assay_platform::{
+    Channel,
     clock::SharedClock,
     server::{Health, Server},
     shutdown::Shutdown,
@@ -23,6 +24,7 @@ mod publish;
 mod scheduler;
 mod segment;
 mod settings;
+mod signal;
 mod simple;
 mod truth;
 mod update;
@@ -32,6 +34,7 @@ pub use settings::Settings;
 
 use publish::{Publisher, Wake};
 use scheduler::Scheduler;
+use signal::Signals;
 use truth::Truth;
 
 /// The stores that the service works on.
@@ -41,6 +44,8 @@ pub struct Ports {
     pub store: Arc<dyn ConfigStore>,
     /// Where it is published.
     pub bus: Arc<dyn ConfigBus>,
+    /// The analysis service, which is asked whether there is a winner; without it every winner needs `force`.
+    pub analysis: Option<Channel>,
 }
 
 /// Serves the four APIs on `listener`, starts and ends experiments in time, and publishes what changes, until `shutdown`. What was accepted before is
@@ -58,9 +63,11 @@ pub async fn serve(
     let wake = Arc::new(Wake::default());
     let publisher = Publisher::new(&ports, wake.clone(), settings.reconcile_interval());
     let truth = Truth::new(ports.store, clock, wake);
+    let signals = Signals::new(ports.analysis, settings.thresholds());
     let scheduler = Scheduler::new(truth.clone(), settings.schedule_interval);
     let health = Health::new(grpc::SERVICES);
-    let mut server = Server::new("assay-config", listener, health.clone()).routes(grpc::routes(&truth));
+    let mut server =
+        Server::new("assay-config", listener, health.clone()).routes(grpc::routes(&truth, &signals));
     if settings.reflection {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }

@@ -2,14 +2,18 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
+use assay_core::winner::Thresholds;
 use assay_platform::Check;
 use serde::Deserialize;
 
 const RECONCILE_SECONDS: RangeInclusive<u64> = 1..=3_600;
+const PROBABILITY: RangeInclusive<f64> = 0.5..=1.0;
+const LIFT: RangeInclusive<f64> = 0.0..=10.0;
+const SRM_P_VALUE: RangeInclusive<f64> = 0.0..=0.5;
 const SCHEDULE_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
 /// Settings of the service, section `[config]` of the file.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Address to listen on; loopback unless told otherwise.
@@ -20,6 +24,14 @@ pub struct Settings {
     /// How often to look for experiments whose start or end time has come, 10 ms to 60 s.
     #[serde(deserialize_with = "assay_platform::settings::duration")]
     pub schedule_interval: Duration,
+    /// Where the analysis service answers, which is asked whether there is a winner.
+    pub analysis_endpoint: String,
+    /// Of a binary primary metric: the least probability of being best that is a winner signal, 0.5 to 1.
+    pub winner_probability: f64,
+    /// Of any other primary metric: the least lift that is a winner signal, 0 to 10 (0.05 is 5 %).
+    pub winner_lift: f64,
+    /// A p-value of the test for sample ratio mismatch of at most this much takes the signal away, 0 to 0.5.
+    pub winner_srm_p_value: f64,
     /// Whether to answer gRPC reflection.
     pub reflection: bool,
 }
@@ -30,6 +42,10 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 7071)),
             reconcile_interval_seconds: 10,
             schedule_interval: Duration::from_secs(1),
+            analysis_endpoint: "http://127.0.0.1:7073".into(),
+            winner_probability: Thresholds::default().probability_best,
+            winner_lift: Thresholds::default().lift,
+            winner_srm_p_value: Thresholds::default().srm_p_value,
             reflection: true,
         }
     }
@@ -45,7 +61,19 @@ impl Settings {
             &RECONCILE_SECONDS,
         );
         check.duration("schedule_interval", self.schedule_interval, &SCHEDULE_INTERVAL);
+        check.server("analysis_endpoint", &self.analysis_endpoint);
+        check.number("winner_probability", self.winner_probability, &PROBABILITY);
+        check.number("winner_lift", self.winner_lift, &LIFT);
+        check.number("winner_srm_p_value", self.winner_srm_p_value, &SRM_P_VALUE);
         check
+    }
+
+    pub(crate) fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            probability_best: self.winner_probability,
+            lift: self.winner_lift,
+            srm_p_value: self.winner_srm_p_value,
+        }
     }
 
     pub(crate) fn reconcile_interval(&self) -> Duration {
@@ -66,6 +94,17 @@ mod tests {
             };
             assert_eq!(settings.check().wrong().len(), n_wrong, "{seconds}");
         }
+    }
+
+    #[test]
+    fn thresholds_that_no_figure_can_have_are_refused() {
+        let settings = Settings {
+            winner_probability: 90.0,
+            winner_lift: f64::NAN,
+            winner_srm_p_value: -0.1,
+            ..Settings::default()
+        };
+        assert_eq!(settings.check().wrong().len(), 3);
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
             let ports = assay_config::Ports {
                 store: Arc::new(SqlConfigStore::new(database)),
                 bus: bus(stores, "config").await?,
+                analysis: Some(connect_lazy(
+                    &settings.config.analysis_endpoint,
+                    &ChannelOptions::default(),
+                )?),
             };
             say("config", &listener)?;
             ended(

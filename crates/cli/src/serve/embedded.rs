@@ -123,10 +123,12 @@ impl Platform {
         clock: SharedClock,
         shutdown: Shutdown,
     ) -> Result<(), Error> {
-        let config_door = reachable(listeners.doors()?.config);
+        let doors = listeners.doors()?;
+        let (config_door, analysis_door) = (reachable(doors.config), reachable(doors.analysis));
         let config = assay_config::Ports {
             store: self.store,
             bus: self.bus.clone(),
+            analysis: Some(connect_lazy(&analysis_door, &ChannelOptions::default())?),
         };
         let assignment = assay_assignment::Ports {
             bus: self.bus,

@@ -20,6 +20,10 @@ fn refused(set: &[(&str, &str)]) -> Vec<String> {
 /// Every setting with a range: its key, what is just below, the limits, and what is just above.
 const RANGES: &[(&str, &str, [&str; 2], &str)] = &[
     ("config.reconcile_interval_seconds", "0", ["1", "3600"], "3601"),
+    ("config.schedule_interval", "9ms", ["10ms", "1m"], "60001ms"),
+    ("config.winner_probability", "0.49", ["0.5", "1.0"], "1.01"),
+    ("config.winner_lift", "-0.01", ["0.0", "10.0"], "10.1"),
+    ("config.winner_srm_p_value", "-0.01", ["0.0", "0.5"], "0.51"),
     ("assignment.bus_wait", "", ["0s", "60s"], "60001ms"),
     ("assignment.compare_interval", "999ms", ["1s", "24h"], "86401s"),
     (
@@ -111,6 +115,11 @@ const TEXTS: &[(&str, &[&str], &[&str])] = &[
     ("client.assignment", &["http://a:1"], &["", "http://"]),
     ("client.ingest", &["http://a:1"], &["", "http://a b:1"]),
     ("client.analysis", &["http://a:1"], &["", "ftp://a:1"]),
+    (
+        "config.analysis_endpoint",
+        &["http://analysis:7073"],
+        &["", "analysis:7073"],
+    ),
     (
         "analysis.config_endpoint",
         &["http://config:7071"],

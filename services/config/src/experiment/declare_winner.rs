@@ -12,10 +12,12 @@ use assay_proto::field::FieldErrors;
 use super::{Order, apply};
 use crate::{
     error::Error,
+    signal::Signals,
     truth::{Call, Stored, Truth, Writes, both, name},
 };
 
-/// Completes the experiment and promotes the winner's value in one change. Analysis gives no signal yet, so a person must insist.
+/// Completes the experiment and promotes the winner's value in one change. Unless a person insists, `signals` are asked, and must carry the
+/// winner.
 ///
 /// The flag of an imported experiment stays as it is: what was decided elsewhere is served elsewhere.
 pub(crate) async fn declare_winner(
@@ -23,7 +25,7 @@ pub(crate) async fn declare_winner(
     call: &Call,
     order: Order,
     winner: VariantKey,
-    force: bool,
+    signals: Option<&Signals>,
 ) -> Result<(Experiment, Flag), Error> {
     order.check(reasoned(&order))?;
     let current = order.experiment(truth, call).await?;
@@ -31,10 +33,12 @@ pub(crate) async fn declare_winner(
     let variant = current
         .variant(&winner)
         .ok_or_else(|| unknown(&current, &winner))?;
-    if !force {
-        return Err(Error::NoWinnerSignal {
+    if let Some(signals) = signals {
+        let signal = signals.of(call, current.key(), &winner).await;
+        signal.map_err(|source| Error::NoWinnerSignal {
             what: name::<Experiment>(current.key()),
-        });
+            source,
+        })?;
     }
     completed.reason.clone_from(&order.reason);
     let flag: Flag = truth.get(&call.namespace, current.flag.as_str()).await?;

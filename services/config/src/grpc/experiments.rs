@@ -32,12 +32,14 @@ use crate::{
         validate::validate,
     },
     list::PageRequest,
+    signal::Signals,
     truth::Truth,
 };
 
 /// The service on the wire.
 pub(super) struct Experiments {
     pub(super) truth: Truth,
+    pub(super) signals: Signals,
 }
 
 impl Experiments {
@@ -194,7 +196,8 @@ impl ExperimentService for Experiments {
         let call = caller.to(&request.namespace)?;
         let winner = decode::winner(&request.variant_key)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let (experiment, flag) = declare_winner(&self.truth, &call, order, winner, request.force).await?;
+        let signals = (!request.force).then_some(&self.signals);
+        let (experiment, flag) = declare_winner(&self.truth, &call, order, winner, signals).await?;
         let experiment = self.message(&experiment);
         Ok(Response::new(pb::DeclareWinnerResponse {
             experiment,
