@@ -9,6 +9,7 @@
 pub mod bus;
 pub mod convert;
 pub mod field;
+pub mod hot;
 #[cfg(test)]
 mod strategies;
 pub mod stream;

@@ -2,10 +2,9 @@
 
 use crate::{
     key::{ExperimentKey, FlagKey, Unit, VariantKey},
-    record::Exposure,
     snapshot::{Choice, Phase, Snapshot, Target},
     time::Timestamp,
-    value::{Attributes, Value},
+    value::{Attribute, Attributes, Value},
 };
 
 /// Why a unit got what it got.
@@ -70,6 +69,19 @@ pub struct Assignment<'s> {
     pub generation: u64,
     /// Whether this answer, once used, is an exposure.
     pub exposes: bool,
+    /// The names of the attributes that its exposure carries: those that the experiment's segment looks at, sorted, each once.
+    pub segmenting: &'s [String],
+}
+
+impl Assignment<'_> {
+    /// Those of `attributes` that the exposure carries, in order of name.
+    pub fn segmenting_of<'a>(
+        &self,
+        attributes: &'a Attributes,
+    ) -> impl Iterator<Item = (&'a String, &'a Attribute)> + Clone {
+        let names = self.segmenting.iter();
+        names.filter_map(|name| attributes.get_key_value(name))
+    }
 }
 
 /// Decides what `unit` gets for `flag`, or for the experiment of that key.
@@ -136,6 +148,7 @@ pub fn assign<'s>(
     Assignment {
         cohort: split.cohort,
         exposes: split.exposes,
+        segmenting: &split.segmenting,
         ..give(choice, Reason::Split)
     }
 }
@@ -151,39 +164,8 @@ fn unknown_flag(snapshot: &Snapshot) -> Assignment<'_> {
         cohort: 0,
         generation: snapshot.generation(),
         exposes: false,
+        segmenting: &[],
     }
-}
-
-/// The exposure that `assignment` is, if it is one: with those of `attributes` that the experiment's segment looks at.
-///
-/// `assignment` is what [`assign`] said of `unit`, from this `snapshot`.
-pub fn exposure(
-    snapshot: &Snapshot,
-    assignment: &Assignment<'_>,
-    unit: &Unit,
-    attributes: &Attributes,
-    now: Timestamp,
-) -> Option<Exposure> {
-    if !assignment.exposes {
-        return None;
-    }
-    let Phase::Split(split) = &snapshot.experiment(assignment.experiment?)?.phase else {
-        return None;
-    };
-    let names = split.audience.attributes();
-    let named = names.filter_map(|name| attributes.get_key_value(name));
-    Some(Exposure {
-        namespace: snapshot.namespace().clone(),
-        experiment: assignment.experiment?.clone(),
-        variant: assignment.variant?.clone(),
-        cohort: assignment.cohort,
-        unit: unit.clone(),
-        time: now,
-        received_at: now,
-        generation: assignment.generation,
-        attributes: named.map(|(name, value)| (name.clone(), value.clone())).collect(),
-        imported: false,
-    })
 }
 
 #[cfg(test)]

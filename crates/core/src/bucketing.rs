@@ -68,13 +68,22 @@ impl Seed {
     pub fn bucket(self, unit_id: &str) -> u32 {
         scale(self.hash(unit_id), BUCKETS)
     }
+
+    /// The partition of a unit, by a seed that [`partition_seed`] made.
+    pub fn partition(self, unit: &Unit, partitions: u32) -> u32 {
+        scale(self.hash(&unit.to_string()), partitions)
+    }
 }
 
 /// The partition, 0 to `partitions` − 1, of a unit's exposures and events in a namespace: by the hash of `kind/id`, salted
 /// with the namespace. `partitions` is at least 1.
 pub fn partition(namespace: &Namespace, unit: &Unit, partitions: u32) -> u32 {
-    let seed = Seed::new(Domain::Partition, namespace.as_str());
-    scale(seed.hash(&unit.to_string()), partitions)
+    partition_seed(namespace).partition(unit, partitions)
+}
+
+/// The seed of [`partition`] in a namespace.
+pub fn partition_seed(namespace: &Namespace) -> Seed {
+    Seed::new(Domain::Partition, namespace.as_str())
 }
 
 /// `hash`, uniform below 2⁶⁴, as a number below `n`: (hash × n) >> 64.

@@ -43,6 +43,7 @@ pub struct Rejected {
 pub struct Snapshot {
     namespace: Namespace,
     generation: u64,
+    partition_seed: Seed,
     by_flag: HashMap<FlagKey, Target>,
     by_experiment: HashMap<ExperimentKey, Target>,
 }
@@ -90,6 +91,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Split {
     pub(crate) audience: Arc<Audience>,
+    /// The attributes that the audience looks at, sorted, each once.
+    pub(crate) segmenting: Vec<String>,
     pub(crate) coverage_seed: Seed,
     /// Units with a coverage bucket below this are admitted.
     pub(crate) admitted_below: u32,
@@ -126,6 +129,11 @@ impl Snapshot {
         self.generation
     }
 
+    /// The partition of the log, 0 to `partitions` − 1, that a unit's records in this namespace go to.
+    pub fn partition(&self, unit: &Unit, partitions: u32) -> u32 {
+        self.partition_seed.partition(unit, partitions)
+    }
+
     /// The keys of the flags that it serves, in no particular order.
     pub fn flags(&self) -> impl Iterator<Item = &FlagKey> {
         self.by_flag.keys()
@@ -134,11 +142,6 @@ impl Snapshot {
     /// What `key` names: a flag, else an experiment.
     pub(crate) fn target(&self, key: &str) -> Option<&Target> {
         self.by_flag.get(key).or_else(|| self.by_experiment.get(key))
-    }
-
-    /// The experiment of this very key.
-    pub(crate) fn experiment(&self, key: &ExperimentKey) -> Option<&CompiledExperiment> {
-        self.by_experiment.get(key)?.experiment.as_deref()
     }
 }
 

@@ -14,41 +14,42 @@
 //! ```
 
 mod bind;
+mod connections;
+mod deadline;
 mod health;
 mod in_flight;
+mod stack;
+mod unary;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use tonic::transport::ServerTlsConfig;
-use tonic::transport::server::TcpIncoming;
 
 use crate::error::BoxError;
 use crate::shutdown::Shutdown;
-use crate::telemetry::rpc::ServerTraceLayer;
 pub use bind::{BindError, bind};
+use connections::Connections;
 pub use health::Health;
-use in_flight::{InFlight, InFlightLayer};
+use in_flight::InFlight;
+use stack::Stack;
+use unary::Ways;
+pub use unary::{After, Unary};
 
 /// From the shutdown to the end of [`Server::serve`] at most. It leaves time to flush before
 /// [`crate::shutdown::WORK_DEADLINE`].
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(18);
 
-const KEEPALIVE: Duration = Duration::from_secs(20);
-
-/// How many calls one connection may have open at a time; beyond, the client waits.
-const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
-
 /// A gRPC server that is being put together; [`Server::serve`] runs it.
-#[derive(Debug)]
 pub struct Server {
     name: &'static str,
     listener: TcpListener,
     health: Health,
     routes: Routes,
+    short: Option<Arc<dyn Unary>>,
     descriptors: Vec<&'static [u8]>,
-    tls: Option<ServerTlsConfig>,
+    workers: usize,
     accept_http1: bool,
     max_connection_age: Option<Duration>,
     drain_pause: Duration,
@@ -69,15 +70,6 @@ pub enum ServeError {
         /// The calls by method, with how many of each.
         laggards: Vec<(String, usize)>,
     },
-    /// The certificates are not usable.
-    #[error("TLS settings of {name} are not usable")]
-    Tls {
-        /// The server.
-        name: &'static str,
-        /// Why.
-        #[source]
-        source: tonic::transport::Error,
-    },
     /// A descriptor set is not one: a mistake in the build.
     #[error("descriptors of {name} cannot be read")]
     Descriptors {
@@ -87,14 +79,14 @@ pub enum ServeError {
         #[source]
         source: BoxError,
     },
-    /// The transport failed.
-    #[error("{name} stopped serving")]
-    Transport {
+    /// A worker cannot be started.
+    #[error("{name} cannot start its workers")]
+    Workers {
         /// The server.
         name: &'static str,
         /// Why.
         #[source]
-        source: tonic::transport::Error,
+        source: std::io::Error,
     },
 }
 
@@ -107,8 +99,9 @@ impl Server {
             listener,
             health,
             routes: Routes::default(),
+            short: None,
             descriptors: Vec::new(),
-            tls: None,
+            workers: 0,
             accept_http1: false,
             max_connection_age: None,
             drain_pause: Duration::ZERO,
@@ -131,6 +124,13 @@ impl Server {
         self
     }
 
+    /// Answers the ordinary calls of one method the short way.
+    #[must_use]
+    pub fn unary(mut self, short: impl Unary) -> Self {
+        self.short = Some(Arc::new(short));
+        self
+    }
+
     /// Lets callers ask what is served, from these encoded descriptor sets. Off unless called: it tells strangers a lot.
     #[must_use]
     pub fn reflection(mut self, descriptors: impl IntoIterator<Item = &'static [u8]>) -> Self {
@@ -138,14 +138,15 @@ impl Server {
         self
     }
 
-    /// Serves over TLS.
+    /// Serves connections on this many threads, each with a runtime of its own, instead of the caller's runtime: faster for many
+    /// short calls. 0 unless called. Handlers must not count on the caller's runtime then.
     #[must_use]
-    pub fn tls(mut self, tls: ServerTlsConfig) -> Self {
-        self.tls = Some(tls);
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
         self
     }
 
-    /// Also serves HTTP/1.1 (not over TLS), for routes that are not gRPC alone.
+    /// Also serves HTTP/1.1, for routes that are not gRPC alone.
     #[must_use]
     pub fn accept_http1(mut self) -> Self {
         self.accept_http1 = true;
@@ -219,41 +220,26 @@ impl Server {
         }
     }
 
-    /// The server until it stops accepting, which it does when `draining` is triggered, and its calls have ended.
+    /// The server until it stops accepting, which it does when `draining` is triggered, and its connections have ended.
     async fn transport(
         self,
         in_flight: &InFlight,
     ) -> Result<impl Future<Output = Result<(), ServeError>> + use<>, ServeError> {
-        let name = self.name;
-        let mut transport = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
-            .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-            .accept_http1(self.accept_http1);
-        if let Some(age) = self.max_connection_age {
-            transport = transport.max_connection_age(age);
-        }
-        if let Some(tls) = self.tls {
-            transport = transport
-                .tls_config(tls)
-                .map_err(|source| ServeError::Tls { name, source })?;
-        }
+        let (name, listener, workers) = (self.name, self.listener, self.workers);
         let mut routes = self.routes.add_service(self.health.service().await);
         if !self.descriptors.is_empty() {
             routes = reflect(routes, &self.descriptors)
                 .map_err(|source| ServeError::Descriptors { name, source })?;
         }
-        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
-        let draining = self.draining;
-        let serving = transport
-            .layer(InFlightLayer::new(in_flight.clone()))
-            .layer(ServerTraceLayer)
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, async move { draining.triggered().await });
+        let connections = Connections {
+            stack: Stack::new(Ways::new(self.short, routes), in_flight.clone()),
+            http: connections::http(self.accept_http1),
+            max_age: self.max_connection_age,
+            draining: self.draining,
+        };
         Ok(async move {
-            serving
-                .await
-                .map_err(|source| ServeError::Transport { name, source })
+            let served = connections.serve(listener, workers, name).await;
+            served.map_err(|source| ServeError::Workers { name, source })
         })
     }
 }

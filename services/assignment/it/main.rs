@@ -7,3 +7,4 @@ mod configuration;
 mod exposures;
 mod fixtures;
 mod support;
+mod ways;

@@ -237,9 +237,11 @@ impl World {
             self.clock.shared(),
             shutdown.clone(),
         ));
-        let client = AssignmentServiceClient::new(connect_lazy(&uri, &ChannelOptions::default()).unwrap());
+        let channel = connect_lazy(&uri, &ChannelOptions::default()).unwrap();
         Running {
-            client,
+            uri,
+            client: AssignmentServiceClient::new(channel.clone()),
+            channel,
             shutdown,
             task,
         }
@@ -300,6 +302,8 @@ impl World {
 
 /// A service that runs.
 pub(crate) struct Running {
+    pub(crate) uri: String,
+    pub(crate) channel: Channel,
     pub(crate) client: AssignmentServiceClient<Channel>,
     shutdown: Shutdown,
     task: JoinHandle<Result<(), assay_assignment::Error>>,
@@ -313,7 +317,7 @@ impl Running {
 
     /// As a kill: nothing is drained, nothing is told to end.
     pub(crate) async fn kill(self) {
-        drop(self.client);
+        drop((self.client, self.channel));
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
     }

@@ -1,73 +1,71 @@
 //! Use case: decide for units, from one generation, and record what is an exposure.
 
+use std::sync::Arc;
+
 use assay_core::{
-    assign::{Assignment, assign, exposure},
-    key::{Namespace, Unit},
-    record::Exposure,
+    assign::{Assignment, assign},
+    key::Unit,
     snapshot::Snapshot,
     time::Timestamp,
     value::Attributes,
 };
+use assay_proto::hot;
+use futures::future::BoxFuture;
 
-use crate::{Assignments, error::Refusal};
+use crate::{Assignments, error::Refusal, record::Parcels};
 
-/// What is asked.
-#[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) namespace: Namespace,
-    /// Keys of flags, or of experiments.
-    pub(crate) keys: Vec<String>,
-    /// Whether answers are recorded as exposures.
-    pub(crate) records: bool,
-}
-
-/// For whom.
-#[derive(Debug)]
-pub(crate) struct Subject {
-    pub(crate) unit: Option<Unit>,
-    pub(crate) attributes: Attributes,
-}
-
-/// Answers `question` for each of `subjects`, in the order of its keys, all from one snapshot. `encode` makes an answer of a key and
-/// what was decided.
-///
-/// # Errors
-/// [`Refusal::NoConfiguration`] until any was seen.
-pub(crate) async fn answer<A>(
-    assignments: &Assignments,
-    question: &Question,
-    subjects: impl IntoIterator<Item = &Subject>,
-    encode: impl Fn(&str, &Assignment<'_>) -> A,
-) -> Result<Vec<Vec<A>>, Refusal> {
-    let snapshot = assignments.serving.snapshot(&question.namespace)?;
-    let now = Timestamp::from_micros(assignments.clock.now_micros());
-    let mut exposures = Vec::new();
-    let answers = subjects.into_iter().map(|subject| {
-        let decide = |key: &String| {
-            let decided = assign(&snapshot, key, subject.unit.as_ref(), &subject.attributes, now);
-            if question.records {
-                exposures.extend(exposed(&snapshot, &decided, subject, now));
-            }
-            encode(key, &decided)
-        };
-        question.keys.iter().map(decide).collect()
-    });
-    let answers = answers.collect();
-    assignments.recorder.record(exposures).await;
-    Ok(answers)
-}
-
-fn exposed(
-    snapshot: &Snapshot,
-    decided: &Assignment<'_>,
-    subject: &Subject,
+/// One request under way: all of its answers come from one snapshot and one instant, and its exposures are recorded together.
+pub(crate) struct Sitting<'a> {
+    assignments: &'a Assignments,
+    snapshot: Arc<Snapshot>,
     now: Timestamp,
-) -> Option<Exposure> {
-    exposure(
-        snapshot,
-        decided,
-        subject.unit.as_ref()?,
-        &subject.attributes,
-        now,
-    )
+    records: bool,
+    parcels: Parcels,
+}
+
+impl<'a> Sitting<'a> {
+    /// Begins to answer in `namespace`. `records`: whether answers are recorded as exposures.
+    ///
+    /// # Errors
+    /// [`Refusal::NoConfiguration`] until any was seen.
+    pub(crate) fn begin(
+        assignments: &'a Assignments,
+        namespace: &str,
+        records: bool,
+    ) -> Result<Self, Refusal> {
+        Ok(Self {
+            assignments,
+            snapshot: assignments.serving.snapshot(namespace)?,
+            now: Timestamp::from_micros(assignments.clock.now_micros()),
+            records,
+            parcels: Parcels::default(),
+        })
+    }
+
+    /// What `unit` gets for `key`, of a flag or of an experiment.
+    pub(crate) fn decide(
+        &mut self,
+        key: &str,
+        unit: Option<&Unit>,
+        attributes: &Attributes,
+    ) -> Assignment<'_> {
+        let Self { snapshot, now, .. } = self;
+        let decided = assign(snapshot, key, unit, attributes, *now);
+        if self.records
+            && decided.exposes
+            && let Some(unit) = unit
+        {
+            let partition = snapshot.partition(unit, self.assignments.recorder.partitions());
+            let carried = decided.segmenting_of(attributes);
+            self.parcels.add(partition, |out| {
+                hot::exposure(out, snapshot.namespace(), &decided, unit, carried, *now);
+            });
+        }
+        decided
+    }
+
+    /// Records the exposures. What is answered waits for the future, if there is one: at most two milliseconds.
+    pub(crate) fn end(self) -> Option<BoxFuture<'static, ()>> {
+        self.assignments.recorder.record(self.parcels)
+    }
 }

@@ -1,20 +1,30 @@
 //! The wire: decode → call → encode, no rules.
 
-use assay_core::key::{MAX_KEY_BYTES, Namespace};
-use assay_platform::Failure;
+use std::sync::Arc;
+
+use assay_core::{
+    key::{MAX_KEY_BYTES, Namespace, Unit},
+    value::Attributes,
+};
+use assay_platform::{
+    Failure,
+    server::{After, Unary},
+};
 use assay_proto::{
     assignment::v1::{self as pb, assignment_service_server::AssignmentService},
     common::v1 as common,
     convert::{assignment, attributes, namespace_from, optional_unit_from},
     field::{FieldError, FieldErrors},
+    hot,
 };
 use tonic::{Request, Response, Status};
 
-use crate::{
-    Assignments,
-    assign::{Question, Subject, answer},
-    error::Refusal,
-};
+use crate::{Assignments, assign::Sitting, error::Refusal};
+
+const ASSIGN: &str = "/assay.assignment.v1.AssignmentService/Assign";
+
+/// The namespace of a request that names none.
+const DEFAULT_NAMESPACE: &str = "default";
 
 /// Most keys of one request.
 const MAX_KEYS: usize = 1_000;
@@ -24,7 +34,7 @@ const MAX_ITEMS: usize = 1_000;
 const MAX_ANSWERS: usize = 10_000;
 
 /// The service on the wire.
-pub(crate) struct Grpc(pub(crate) Assignments);
+pub(crate) struct Grpc(pub(crate) Arc<Assignments>);
 
 #[tonic::async_trait]
 impl AssignmentService for Grpc {
@@ -35,12 +45,12 @@ impl AssignmentService for Grpc {
         let (question, subject) = asked(request.into_inner())
             .map_err(Refusal::from)
             .map_err(Failure::from)?;
-        let answers = answer(&self.0, &question, [&subject], assignment)
-            .await
-            .map_err(Failure::from)?;
-        Ok(Response::new(pb::AssignResponse {
-            assignments: answers.into_iter().next().unwrap_or_default(),
-        }))
+        let mut sitting = self.sitting(&question)?;
+        let assignments = answer(&mut sitting, &question, &subject);
+        if let Some(recorded) = sitting.end() {
+            recorded.await;
+        }
+        Ok(Response::new(pb::AssignResponse { assignments }))
     }
 
     async fn assign_batch(
@@ -50,22 +60,79 @@ impl AssignmentService for Grpc {
         let (question, subjects) = asked_batch(request.into_inner())
             .map_err(Refusal::from)
             .map_err(Failure::from)?;
-        let good = subjects.iter().filter_map(|subject| subject.as_ref().ok());
-        let answers = answer(&self.0, &question, good, assignment)
-            .await
-            .map_err(Failure::from)?;
-        let mut answers = answers.into_iter();
+        let mut sitting = self.sitting(&question)?;
         let results = subjects.into_iter().map(|subject| match subject {
-            Ok(_) => pb::AssignBatchResult {
-                assignments: answers.next().unwrap_or_default(),
+            Ok(subject) => pb::AssignBatchResult {
+                assignments: answer(&mut sitting, &question, &subject),
                 ..Default::default()
             },
             Err(errors) => refused(errors),
         });
-        Ok(Response::new(pb::AssignBatchResponse {
-            results: results.collect(),
-        }))
+        let results = results.collect();
+        if let Some(recorded) = sitting.end() {
+            recorded.await;
+        }
+        Ok(Response::new(pb::AssignBatchResponse { results }))
     }
+}
+
+impl Grpc {
+    fn sitting(&self, question: &Question) -> Result<Sitting<'_>, Status> {
+        let sitting = Sitting::begin(&self.0, question.namespace.as_str(), question.records);
+        Ok(sitting.map_err(Failure::from)?)
+    }
+}
+
+/// Ordinary calls of `Assign`, read and written without generated types; all others go through [`Grpc`].
+pub(crate) struct Hot(pub(crate) Arc<Assignments>);
+
+impl Unary for Hot {
+    fn path(&self) -> &'static str {
+        ASSIGN
+    }
+
+    fn answer(&self, message: &[u8], out: &mut Vec<u8>) -> Option<After> {
+        let asked = hot::asked(message)?;
+        if asked.keys.len() > MAX_KEYS {
+            return None;
+        }
+        let records = is_recorded(asked.exposure, asked.keys.len());
+        let namespace = match asked.namespace {
+            "" => DEFAULT_NAMESPACE,
+            namespace if Namespace::new(namespace).is_ok() => namespace,
+            _ => return None,
+        };
+        let mut sitting = Sitting::begin(&self.0, namespace, records).ok()?;
+        for key in asked.keys {
+            let decided = sitting.decide(key, Some(&asked.unit), &asked.attributes);
+            hot::assignment(out, key, &decided);
+        }
+        Some(sitting.end())
+    }
+}
+
+/// What is asked.
+struct Question {
+    namespace: Namespace,
+    /// Keys of flags, or of experiments.
+    keys: Vec<String>,
+    /// Whether answers are recorded as exposures.
+    records: bool,
+}
+
+/// For whom.
+struct Subject {
+    unit: Option<Unit>,
+    attributes: Attributes,
+}
+
+/// The answers to `question` for `subject`, in the order of its keys.
+fn answer(sitting: &mut Sitting<'_>, question: &Question, subject: &Subject) -> Vec<pb::Assignment> {
+    let answer = |key: &String| {
+        let decided = sitting.decide(key, subject.unit.as_ref(), &subject.attributes);
+        assignment(key, &decided)
+    };
+    question.keys.iter().map(answer).collect()
 }
 
 fn asked(request: pb::AssignRequest) -> Result<(Question, Subject), FieldErrors> {
@@ -141,11 +208,17 @@ fn check_keys(keys: &[String]) -> Result<(), FieldErrors> {
     errors.finish(Some(()))
 }
 
+fn is_recorded(exposure: pb::Exposure, keys: usize) -> bool {
+    match exposure {
+        pb::Exposure::Unspecified => keys == 1,
+        pb::Exposure::Record => true,
+        pb::Exposure::Peek => false,
+    }
+}
+
 fn records(exposure: i32, keys: usize) -> Result<bool, FieldError> {
     match pb::Exposure::try_from(exposure) {
-        Ok(pb::Exposure::Unspecified) => Ok(keys == 1),
-        Ok(pb::Exposure::Record) => Ok(true),
-        Ok(pb::Exposure::Peek) => Ok(false),
+        Ok(exposure) => Ok(is_recorded(exposure, keys)),
         Err(_) => {
             let message = format!("is {exposure}, which this version does not know; give RECORD or PEEK");
             Err(FieldError::new("exposure", "UNKNOWN_VALUE", message))

@@ -75,14 +75,17 @@ pub async fn serve(
         stop_keeping.clone(),
     );
 
-    let assignments = Assignments {
+    let assignments = Arc::new(Assignments {
         serving,
         recorder: pipeline.recorder(),
         clock,
-    };
-    let service =
-        AssignmentServiceServer::new(grpc::Grpc(assignments)).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let mut server = Server::new("assay-assignment", listener, health).routes(Routes::new(service));
+    });
+    let service = AssignmentServiceServer::new(grpc::Grpc(assignments.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let mut server = Server::new("assay-assignment", listener, health)
+        .routes(Routes::new(service))
+        .unary(grpc::Hot(assignments))
+        .workers(settings.workers);
     if settings.reflection {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }

@@ -20,11 +20,11 @@ use std::{
     time::Duration,
 };
 
-use assay_core::record::Exposure;
-use tokio::sync::{Notify, oneshot};
+use futures::{FutureExt as _, future::BoxFuture};
+use tokio::sync::Notify;
 
 pub(crate) use counts::{DropReason, ExposureCounts};
-pub(crate) use parcel::{Parcel, batch as parcel_batch};
+pub(crate) use parcel::{Parcel, Parcels, batch as parcel_batch};
 use queue::{Item, Queue};
 use sequence::SharedSequencer;
 use store::StoreWriter;
@@ -65,27 +65,32 @@ impl Recorder {
         })
     }
 
-    /// Records `exposures`, all of one request, and returns when they are spooled, at the latest after the wait.
-    pub(crate) async fn record(&self, exposures: Vec<Exposure>) {
-        if exposures.is_empty() {
-            return;
+    /// How many partitions the log has.
+    pub(crate) fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// Records the exposures of one request. The answer, if there is one, resolves when they are spooled, at the latest after the wait.
+    pub(crate) fn record(&self, parcels: Parcels) -> Option<BoxFuture<'static, ()>> {
+        if parcels.is_empty() {
+            return None;
         }
-        let parcels = parcel::pack(exposures, self.partitions);
+        let parcels = parcels.into_vec();
         let traceparent = assay_platform::telemetry::current_traceparent().unwrap_or_default();
-        let (done, spooled) = oneshot::channel();
         let records = parcels.iter().map(|parcel| u64::from(parcel.records)).sum();
-        let is_queued = self.queue.push(Item {
+        let item = Item {
             parcels,
             records,
             traceparent,
-            done,
-        });
-        if let Some(wait) = self.wait
-            && is_queued
-            && tokio::time::timeout(wait, spooled).await.is_err()
-        {
-            self.queue.count_unspooled(records);
-        }
+        };
+        let spooled = self.queue.push(item, self.wait)?;
+        let queue = self.queue.clone();
+        let waited = async move {
+            if !spooled.await {
+                queue.count_unspooled(records);
+            }
+        };
+        Some(waited.boxed())
     }
 
     /// Closes the queue and waits until what was in it is written. Requests that still come are dropped and counted.

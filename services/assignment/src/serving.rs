@@ -28,7 +28,7 @@ impl Serving {
     }
 
     /// The snapshot that answers one request about `namespace`, from its first to its last item.
-    pub(crate) fn snapshot(&self, namespace: &Namespace) -> Result<Arc<Snapshot>, Refusal> {
+    pub(crate) fn snapshot(&self, namespace: &str) -> Result<Arc<Snapshot>, Refusal> {
         let snapshots = self.snapshots.load();
         let snapshots = snapshots.as_ref().ok_or(Refusal::NoConfiguration)?;
         Ok(snapshots.get(namespace).unwrap_or(&self.empty).clone())

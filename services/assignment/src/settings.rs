@@ -1,10 +1,11 @@
 //! What can be set, and what holds when it is not.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, time::Duration};
 
 use assay_platform::{Check, server::DRAIN_DEADLINE, settings::duration, shutdown::WORK_DEADLINE};
 use serde::Deserialize;
 
+const WORKERS: RangeInclusive<usize> = 0..=256;
 const BUS_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
 const COMPARE_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3_600);
 /// At least what one request may record, so that no request is too large for an empty spool or buffer.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Whether to answer gRPC reflection.
     pub reflection: bool,
+    /// Threads that answer calls, 0 to 256, each on a core of its own at best; 0 shares those of the process.
+    pub workers: usize,
     /// How long a start waits for the configuration bus before it serves the snapshot file, such as `1s`, in 0s to 1m.
     #[serde(deserialize_with = "duration")]
     pub bus_wait: Duration,
@@ -61,6 +64,7 @@ impl Settings {
     /// What is wrong with the values.
     pub fn check(&self) -> Check {
         let mut check = Check::section("assignment");
+        check.number("workers", self.workers, &WORKERS);
         check.duration("bus_wait", self.bus_wait, &BUS_WAIT);
         check.duration("compare_interval", self.compare_interval, &COMPARE_INTERVAL);
         check.join(self.exposures.check());
@@ -93,6 +97,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
             reflection: true,
+            workers: std::thread::available_parallelism().map_or(1, NonZero::get),
             bus_wait: Duration::from_secs(1),
             compare_interval: Duration::from_secs(300),
             exposures: ExposureSettings::default(),

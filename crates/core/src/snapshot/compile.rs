@@ -1,7 +1,7 @@
 //! From what was published to what is served.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     assign::Reason,
-    bucketing::{Domain, Seed},
+    bucketing::{Domain, Seed, partition_seed},
     experiment::{AssignmentSource, Experiment, ExposureMode},
     flag::Flag,
     key::SegmentKey,
@@ -25,6 +25,7 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
     let mut snapshot = Snapshot {
         namespace: configuration.namespace.clone(),
         generation: configuration.generation,
+        partition_seed: partition_seed(&configuration.namespace),
         by_flag: HashMap::new(),
         by_experiment: HashMap::new(),
     };
@@ -205,8 +206,10 @@ fn compile_split<'a>(
         (Some(key), Some(version)) => segments.pinned(key, version)?,
         (Some(key), None) => segments.latest(key)?,
     };
+    let segmenting: BTreeSet<_> = audience.attributes().map(str::to_owned).collect();
     Ok(Split {
         audience,
+        segmenting: segmenting.into_iter().collect(),
         coverage_seed: Seed::new(Domain::Coverage, &experiment.salt),
         admitted_below: experiment.coverage.buckets(),
         split_seed: Seed::new(Domain::Split, &experiment.salt),

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::body::{Rider, RidingBody};
 
@@ -34,11 +34,14 @@ impl InFlight {
         counts
     }
 
-    /// Counts a call until the result is dropped.
-    fn enter(&self, path: &str) -> Call {
-        let counter = self.known(path).unwrap_or_else(|| self.add(path));
-        counter.fetch_add(1, Ordering::Relaxed);
-        Call(counter)
+    /// Counts a call, also in `of_connection`, until the result is dropped.
+    fn enter(&self, path: &str, of_connection: &Arc<AtomicUsize>) -> Call {
+        let of_method = self.known(path).unwrap_or_else(|| self.add(path));
+        let counters = [of_method, of_connection.clone()];
+        for counter in &counters {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        Call(counters)
     }
 
     fn known(&self, path: &str) -> Option<Arc<AtomicUsize>> {
@@ -66,41 +69,45 @@ fn name(path: &str) -> &str {
 
 /// One call under way.
 #[derive(Debug)]
-pub(super) struct Call(Arc<AtomicUsize>);
+pub(super) struct Call([Arc<AtomicUsize>; 2]);
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        for counter in &self.0 {
+            counter.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Rider for Call {}
-
-#[derive(Clone, Debug)]
-pub(super) struct InFlightLayer(InFlight);
-
-impl InFlightLayer {
-    pub(super) fn new(in_flight: InFlight) -> Self {
-        Self(in_flight)
-    }
-}
-
-impl<S> Layer<S> for InFlightLayer {
-    type Service = Counted<S>;
-
-    fn layer(&self, inner: S) -> Counted<S> {
-        Counted {
-            inner,
-            in_flight: self.0.clone(),
-        }
-    }
-}
 
 /// A service whose calls are counted until the last byte of their answer.
 #[derive(Clone, Debug)]
 pub(super) struct Counted<S> {
     inner: S,
     in_flight: InFlight,
+    /// Those of one connection.
+    calls: Arc<AtomicUsize>,
+}
+
+impl<S: Clone> Counted<S> {
+    pub(super) fn new(inner: S, in_flight: InFlight) -> Self {
+        Self {
+            inner,
+            in_flight,
+            calls: Arc::default(),
+        }
+    }
+
+    /// The same for one connection, and the number of calls that it has under way.
+    pub(super) fn for_connection(&self) -> (Self, Arc<AtomicUsize>) {
+        let calls = Arc::<AtomicUsize>::default();
+        let counted = Self {
+            calls: calls.clone(),
+            ..self.clone()
+        };
+        (counted, calls)
+    }
 }
 
 impl<S, B, R> Service<Request<B>> for Counted<S>
@@ -117,7 +124,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let call = Some(self.in_flight.enter(request.uri().path()));
+        let call = Some(self.in_flight.enter(request.uri().path(), &self.calls));
         CountedFuture {
             inner: self.inner.call(request),
             call,
@@ -150,14 +157,15 @@ mod tests {
 
     #[test]
     fn calls_are_counted_while_they_live() {
-        let in_flight = InFlight::default();
-        let first = in_flight.enter("/b.B/Get");
-        let second = in_flight.enter("/b.B/Get");
-        let third = in_flight.enter("/a.A/Watch");
+        let (in_flight, calls) = (InFlight::default(), Arc::default());
+        let first = in_flight.enter("/b.B/Get", &calls);
+        let second = in_flight.enter("/b.B/Get", &calls);
+        let third = in_flight.enter("/a.A/Watch", &Arc::default());
         assert_eq!(
             in_flight.list(),
             [("a.A/Watch".to_owned(), 1), ("b.B/Get".to_owned(), 2)]
         );
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
         drop((first, third));
         assert_eq!(in_flight.list(), [("b.B/Get".to_owned(), 1)]);
         drop(second);
@@ -167,7 +175,9 @@ mod tests {
     #[test]
     fn invented_paths_do_not_grow_it_without_bound() {
         let in_flight = InFlight::default();
-        let calls: Vec<_> = (0..10_000).map(|n| in_flight.enter(&format!("/x/{n}"))).collect();
+        let calls: Vec<_> = (0..10_000)
+            .map(|n| in_flight.enter(&format!("/x/{n}"), &Arc::default()))
+            .collect();
         assert!(in_flight.0.read().unwrap().len() <= MAX_METHODS + 1);
         assert_eq!(
             in_flight.list().iter().map(|(_, n)| n).sum::<usize>(),

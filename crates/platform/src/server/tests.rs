@@ -6,6 +6,9 @@ use tonic_health::pb::health_client::HealthClient;
 use super::*;
 use crate::test_rpc::{GATE, Gate, READY, Running, pass, start};
 
+/// What a client says first, with empty settings.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
 async fn health_of(running: &Running, name: &str) -> ServingStatus {
     let request = HealthCheckRequest {
         service: name.to_owned(),
@@ -45,6 +48,68 @@ async fn a_call_under_way_gets_its_answer() {
     gate.open.add_permits(1);
     assert_eq!(call.await.unwrap(), Code::Ok);
     stopped.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn workers_serve_and_drain_like_the_callers_runtime() {
+    let gate = Gate::closed();
+    let running = start(&gate, |server| server.workers(3)).await;
+    let calls: Vec<_> = (0..10).map(|_| tokio::spawn(pass(running.channel()))).collect();
+    for _ in &calls {
+        gate.arrival().await;
+    }
+    let draining = running.draining.clone();
+    let stopped = tokio::spawn(running.stop());
+    draining.triggered().await;
+    gate.open.add_permits(calls.len());
+    for call in calls {
+        assert_eq!(call.await.unwrap(), Code::Ok);
+    }
+    stopped.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn r2_an_idle_peer_that_never_hangs_up_does_not_delay_the_end() {
+    use tokio::io::AsyncWriteExt;
+    let running = start(&Gate::closed(), |server| server).await;
+    let address = running.uri.trim_start_matches("http://").to_owned();
+    let mut silent = tokio::net::TcpStream::connect(&address).await.unwrap();
+    silent.write_all(PREFACE).await.unwrap();
+    let mute = tokio::net::TcpStream::connect(&address).await.unwrap();
+    assert_eq!(health_of(&running, "").await, ServingStatus::Serving);
+    let ended = tokio::time::timeout(DRAIN_DEADLINE / 2, running.stop()).await;
+    ended.expect("well before the drain deadline").unwrap();
+    drop((silent, mute));
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_wait_any_more_is_told_so() {
+    let running = start(&Gate::closed(), |server| server).await;
+    let request = http::Request::post(GATE)
+        .header("content-type", "application/grpc")
+        .header("grpc-timeout", "10m")
+        .body(tonic::body::Body::empty())
+        .unwrap();
+    let status = crate::test_rpc::call(&mut running.channel(), request).await;
+    assert_eq!(status, Code::DeadlineExceeded);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_old_connection_is_closed_though_its_peer_would_keep_it() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let running = start(&Gate::closed(), |server| {
+        server.max_connection_age(Duration::from_millis(20))
+    })
+    .await;
+    let mut peer = tokio::net::TcpStream::connect(running.uri.trim_start_matches("http://"))
+        .await
+        .unwrap();
+    peer.write_all(PREFACE).await.unwrap();
+    let mut told = Vec::new();
+    let closed = tokio::time::timeout(DRAIN_DEADLINE, peer.read_to_end(&mut told)).await;
+    closed.expect("closed by the server").unwrap();
+    running.stop().await.unwrap();
 }
 
 #[tokio::test]

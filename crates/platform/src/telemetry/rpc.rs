@@ -1,6 +1,6 @@
 //! The trace layers around RPCs.
 //!
-//! [`ServerTraceLayer`] goes around a server's routes and continues the caller's trace; [`ClientTrace`] goes around a
+//! [`ServerTrace`] goes around a server's routes and continues the caller's trace; [`ClientTrace`] goes around a
 //! channel and sends ours along. A span lasts until the last byte of the answer, so that streams are measured whole.
 //! When nothing is exported, both only pass the call on.
 
@@ -10,7 +10,7 @@ mod span;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use tower::{Layer, Service};
+use tower::Service;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::context;
@@ -21,22 +21,17 @@ pub use span::RpcSpan;
 /// The target of RPC spans. They go to traces only; log filters do not apply to them.
 pub const TARGET: &str = "assay::rpc";
 
-/// Opens a span around every call that a server answers.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ServerTraceLayer;
-
-impl<S> Layer<S> for ServerTraceLayer {
-    type Service = ServerTrace<S>;
-
-    fn layer(&self, inner: S) -> ServerTrace<S> {
-        ServerTrace { inner }
-    }
-}
-
-/// A service whose calls are traced; see [`ServerTraceLayer`].
+/// A server whose calls are traced, each in a span of its own.
 #[derive(Clone, Debug)]
 pub struct ServerTrace<S> {
     inner: S,
+}
+
+impl<S> ServerTrace<S> {
+    /// Traces the calls that `inner` answers.
+    pub fn new(inner: S) -> Self {
+        Self { inner }
+    }
 }
 
 impl<S, B, R> Service<Request<B>> for ServerTrace<S>

@@ -1,8 +1,5 @@
 //! The exposures of one request, encoded and sorted by partition.
 
-use std::collections::BTreeMap;
-
-use assay_core::{bucketing, record::Exposure};
 use assay_proto::stream::{self, Batch, Records};
 
 /// Most records of one parcel, and of one entry of the log.
@@ -19,50 +16,34 @@ pub(crate) struct Parcel {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The parcels of `exposures`.
-pub(super) fn pack(exposures: Vec<Exposure>, partitions: u32) -> Vec<Parcel> {
-    if exposures.len() == 1 {
-        let place = exposures
-            .iter()
-            .map(|exposure| partition(exposure, partitions))
-            .next()
-            .unwrap_or_default();
-        return vec![parcel(place, exposures)];
-    }
-    let mut by_partition: BTreeMap<u32, Vec<Exposure>> = BTreeMap::new();
-    for exposure in exposures {
-        by_partition
-            .entry(partition(&exposure, partitions))
-            .or_default()
-            .push(exposure);
-    }
-    let mut parcels = Vec::with_capacity(by_partition.len());
-    for (partition, mut rest) in by_partition {
-        while !rest.is_empty() {
-            let tail = rest.split_off(rest.len().min(MAX_RECORDS));
-            parcels.push(parcel(partition, std::mem::replace(&mut rest, tail)));
-        }
-    }
-    parcels
-}
+/// The parcels of one request while they are packed.
+#[derive(Debug, Default)]
+pub(crate) struct Parcels(Vec<Parcel>);
 
-fn partition(exposure: &Exposure, partitions: u32) -> u32 {
-    bucketing::partition(&exposure.namespace, &exposure.unit, partitions)
-}
+impl Parcels {
+    /// Adds an exposure of `partition`, which `encode` appends as an `exposures` of a batch.
+    pub(crate) fn add(&mut self, partition: u32, encode: impl FnOnce(&mut Vec<u8>)) {
+        let has_room =
+            |parcel: &Parcel| parcel.partition == partition && (parcel.records as usize) < MAX_RECORDS;
+        let at = self.0.iter().rposition(has_room).unwrap_or_else(|| {
+            self.0.push(Parcel {
+                partition,
+                records: 0,
+                bytes: Vec::with_capacity(256),
+            });
+            self.0.len() - 1
+        });
+        encode(&mut self.0[at].bytes);
+        self.0[at].records += 1;
+    }
 
-fn parcel(partition: u32, exposures: Vec<Exposure>) -> Parcel {
-    let records = u32::try_from(exposures.len()).unwrap_or(u32::MAX);
-    let batch = Batch {
-        producer: String::new(),
-        epoch: 0,
-        sequence: 0,
-        traceparent: String::new(),
-        records: Records::Exposures(exposures),
-    };
-    Parcel {
-        partition,
-        records,
-        bytes: stream::encode(&batch),
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// In the order in which they began.
+    pub(crate) fn into_vec(self) -> Vec<Parcel> {
+        self.0
     }
 }
 
@@ -91,7 +72,7 @@ pub(crate) fn batch<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::tests::exposure;
+    use crate::record::tests::{encoded, exposure};
 
     #[test]
     fn parcels_behind_a_head_are_the_batch() {
@@ -103,18 +84,19 @@ mod tests {
             traceparent: "00-1-2-01".into(),
             records: Records::Exposures(exposures.clone()),
         };
-        let parcels: Vec<_> = exposures
-            .chunks(2)
-            .map(|some| parcel(0, some.to_vec()).bytes)
-            .collect();
+        let parcels: Vec<_> = exposures.chunks(2).map(encoded).collect();
         let joined = batch("p".into(), 7, 3, "00-1-2-01", parcels.iter().map(Vec::as_slice));
         assert_eq!(joined, stream::encode(&whole));
     }
 
     #[test]
-    fn every_exposure_is_in_the_parcel_of_its_partition() {
-        let exposures: Vec<_> = (0..2_000).map(|n| exposure(&format!("u{n}"))).collect();
-        let parcels = pack(exposures, 2);
+    fn every_exposure_is_in_a_parcel_of_its_partition_and_none_is_too_large() {
+        let mut parcels = Parcels::default();
+        for n in 0..2_000 {
+            let bytes = encoded(&[exposure(&format!("u{}", n % 2))]);
+            parcels.add(n % 2, |out| out.extend(bytes));
+        }
+        let parcels = parcels.into_vec();
         assert_eq!(parcels.iter().map(|parcel| parcel.records).sum::<u32>(), 2_000);
         for parcel in parcels {
             assert!(parcel.records as usize <= MAX_RECORDS);
@@ -122,11 +104,8 @@ mod tests {
                 panic!("exposures")
             };
             assert_eq!(found.len(), parcel.records as usize);
-            assert!(
-                found
-                    .iter()
-                    .all(|exposure| partition(exposure, 2) == parcel.partition)
-            );
+            let id = format!("u{}", parcel.partition);
+            assert!(found.iter().all(|exposure| exposure.unit.id() == id));
         }
     }
 }

@@ -1,10 +1,37 @@
 //! The bounded queue between requests and the writer thread, and the counts, under one lock: so they always add up.
+//!
+//! Requests that wait for the same write wait together, those of one thread for one signal: waking a task from another thread costs a
+//! system call, and waking the others from the first costs none.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use tokio::sync::oneshot;
 
 use super::{DropReason, ExposureCounts, Parcel};
+
+/// Threads beyond this many share their signals.
+const LANES: usize = 16;
+
+thread_local! {
+    /// The lane of this thread.
+    static LANE: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % LANES
+    };
+}
+
+/// The write that a request has joined: whether it was done within the wait.
+pub(crate) type Spooled = Shared<BoxFuture<'static, bool>>;
 
 /// The exposures of one request.
 #[derive(Debug)]
@@ -14,8 +41,23 @@ pub(crate) struct Item {
     pub(crate) records: u64,
     /// W3C trace context of the request; may be empty.
     pub(crate) traceparent: String,
-    /// Told when they are spooled or dropped.
-    pub(crate) done: oneshot::Sender<()>,
+}
+
+/// What is written together, and who is told when it is spooled or dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) items: Vec<Item>,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Taken {
+    /// The items are spooled or dropped.
+    pub(crate) fn done(self) {
+        for lane in self.waiting {
+            // Who did not wait does not want to know.
+            let _ = lane.send(());
+        }
+    }
 }
 
 impl Item {
@@ -38,7 +80,9 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    items: Vec<Item>,
+    next: Taken,
+    /// By lane: what requests that join the next write wait for.
+    joined: [Option<Spooled>; LANES],
     bytes: usize,
     closed: bool,
     /// Whether the writer sleeps and must be woken.
@@ -56,36 +100,39 @@ impl Queue {
         }
     }
 
-    /// Offers `item`; `false` when there is no room and it is dropped.
-    pub(crate) fn push(&self, item: Item) -> bool {
+    /// Offers `item`. Given a `wait`, the answer is the write that it has joined: done within `wait` from the first item of that write,
+    /// or not. None without a `wait`, and when there is no room and it is dropped.
+    pub(crate) fn push(&self, item: Item, wait: Option<Duration>) -> Option<Spooled> {
         let bytes = item.bytes();
         let mut state = self.state();
         state.counts.offered += item.records;
         if state.closed || state.bytes + bytes > self.max_bytes {
             state.counts.drop(item.records, DropReason::BufferFull);
-            return false;
+            return None;
         }
         state.counts.pending += item.records;
         state.bytes += bytes;
-        state.items.push(item);
+        state.next.items.push(item);
+        let spooled = wait.map(|wait| state.join(LANE.with(|lane| *lane), wait));
         let wake = std::mem::take(&mut state.idle);
         drop(state);
         if wake {
             self.changed.notify_one();
         }
-        true
+        spooled
     }
 
     /// All that waits; sleeps while nothing does. None when the queue is closed and empty.
-    pub(crate) fn take(&self) -> Option<Vec<Item>> {
+    pub(crate) fn take(&self) -> Option<Taken> {
         let mut state = self.state();
-        while state.items.is_empty() && !state.closed {
+        while state.next.items.is_empty() && !state.closed {
             state.idle = true;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.bytes = 0;
-        let items = std::mem::take(&mut state.items);
-        (!items.is_empty()).then_some(items)
+        state.joined = Default::default();
+        let taken = std::mem::take(&mut state.next);
+        (!taken.items.is_empty()).then_some(taken)
     }
 
     /// Nothing is taken in any more.
@@ -122,5 +169,22 @@ impl Queue {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every section leaves the counts whole: none of them can panic in the middle.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The signal of `lane` for the next write.
+    fn join(&mut self, lane: usize, wait: Duration) -> Spooled {
+        let Self { next, joined, .. } = self;
+        let mut join = || {
+            let (done, told) = oneshot::channel();
+            next.waiting.push(done);
+            let told = tokio::time::timeout(wait, told);
+            told.map(|outcome| matches!(outcome, Ok(Ok(())))).boxed().shared()
+        };
+        match joined.get_mut(lane) {
+            Some(joined) => joined.get_or_insert_with(join).clone(),
+            None => join(),
+        }
     }
 }

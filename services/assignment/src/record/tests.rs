@@ -4,11 +4,13 @@ use std::{
 };
 
 use assay_core::{
+    bucketing,
     key::{ExperimentKey, Namespace, Unit, VariantKey},
     record::Exposure,
     time::Timestamp,
     value::Attributes,
 };
+use assay_proto::stream::{self, Batch, Records};
 use assay_storage::spool::{Spool, SpoolLimits};
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -32,6 +34,29 @@ pub(crate) fn exposure(unit: &str) -> Exposure {
         generation: 3,
         attributes: Attributes::from([("country".into(), "NL".into())]),
         imported: false,
+    }
+}
+
+/// As the `exposures` of a batch that has nothing else.
+pub(crate) fn encoded(exposures: &[Exposure]) -> Vec<u8> {
+    stream::encode(&Batch {
+        producer: String::new(),
+        epoch: 0,
+        sequence: 0,
+        traceparent: String::new(),
+        records: Records::Exposures(exposures.to_vec()),
+    })
+}
+
+/// Records `exposures` as one request does, and waits like it.
+pub(crate) async fn record(recorder: &Recorder, exposures: impl IntoIterator<Item = Exposure>) {
+    let mut parcels = Parcels::default();
+    for exposure in exposures {
+        let partition = bucketing::partition(&exposure.namespace, &exposure.unit, recorder.partitions());
+        parcels.add(partition, |out| out.extend(encoded(&[exposure])));
+    }
+    if let Some(spooled) = recorder.record(parcels) {
+        spooled.await;
     }
 }
 
@@ -74,9 +99,7 @@ async fn e3_an_exposure_is_spooled_before_the_answer() {
     let (_directory, writer, mut reader) = spool(SpoolLimits::default());
     let queue = Arc::new(Queue::new(1 << 20));
     let recorder = recorder(&queue, writer, Some(Duration::from_secs(60)));
-    recorder
-        .record((0..100).map(|n| exposure(&n.to_string())).collect())
-        .await;
+    record(&recorder, (0..100).map(|n| exposure(&n.to_string()))).await;
     assert_eq!(records(&mut reader), 100);
     let counts = queue.counts();
     assert_eq!((counts.offered, counts.pending, counts.unspooled), (100, 100, 0));
@@ -91,7 +114,7 @@ async fn e2_a_full_spool_drops_the_newest_and_counts_them() {
     let queue = Arc::new(Queue::new(1 << 20));
     let recorder = recorder(&queue, writer, Some(Duration::from_secs(60)));
     for n in 0..100 {
-        recorder.record(vec![exposure(&n.to_string())]).await;
+        record(&recorder, [exposure(&n.to_string())]).await;
     }
     let counts = queue.counts();
     assert!(counts.dropped_spool_full > 0 && counts.pending > 0, "{counts:?}");
@@ -118,7 +141,7 @@ async fn e2_a_full_buffer_drops_the_newest_and_counts_them() {
     let stuck = sequencer.lock();
     let started = Instant::now();
     for n in 0..100 {
-        futures::executor::block_on(recorder.record(vec![exposure(&n.to_string())]));
+        futures::executor::block_on(record(&recorder, [exposure(&n.to_string())]));
     }
     assert!(started.elapsed() < Duration::from_secs(10));
     let counts = queue.counts();
@@ -154,7 +177,7 @@ async fn a1_an_answer_waits_two_milliseconds_at_most_and_the_exposure_is_still_w
         drop(stuck);
     });
     when_held.recv().unwrap();
-    recorder.record(vec![exposure("a")]).await;
+    record(&recorder, [exposure("a")]).await;
     assert_eq!(queue.counts().unspooled, 1);
     assert_eq!(records(&mut reader), 0);
     release.send(()).unwrap();

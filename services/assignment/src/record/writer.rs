@@ -24,8 +24,10 @@ impl Writer {
     /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self) {
         let mut failing = false;
-        while let Some(items) = self.queue.take() {
-            match self.write_all(items) {
+        while let Some(taken) = self.queue.take() {
+            let written = self.write_all(&taken.items);
+            taken.done();
+            match written {
                 Ok(()) => failing = false,
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
@@ -41,13 +43,14 @@ impl Writer {
     }
 
     /// Writes `items` together; when there is no room for all of them, as many as there is room for. The last error is returned.
-    fn write_all(&mut self, items: Vec<Item>) -> Result<(), Error> {
-        match self.append(&items) {
+    fn write_all(&mut self, items: &[Item]) -> Result<(), Error> {
+        match self.append(items) {
             Err(Error::Full { .. }) if items.len() > 1 => {
                 let mut outcome = Ok(());
                 for item in items {
-                    let written = self.append(std::slice::from_ref(&item));
-                    outcome = self.settle(vec![item], written).and(outcome);
+                    let item = std::slice::from_ref(item);
+                    let written = self.append(item);
+                    outcome = self.settle(item, written).and(outcome);
                 }
                 outcome
             }
@@ -70,19 +73,15 @@ impl Writer {
         Ok(())
     }
 
-    fn settle(&self, items: Vec<Item>, written: Result<(), Error>) -> Result<(), Error> {
+    /// Counts `items` as dropped when they were not `written`.
+    fn settle(&self, items: &[Item], written: Result<(), Error>) -> Result<(), Error> {
         let reason = match &written {
-            Ok(()) => None,
-            Err(Error::Full { .. }) => Some(DropReason::SpoolFull),
-            Err(_) => Some(DropReason::SpoolFailed),
+            Ok(()) => return written,
+            Err(Error::Full { .. }) => DropReason::SpoolFull,
+            Err(_) => DropReason::SpoolFailed,
         };
-        for item in items {
-            if let Some(reason) = reason {
-                self.queue.count_dropped(item.records, reason);
-            }
-            // Who did not wait does not want to know.
-            let _ = item.done.send(());
-        }
+        self.queue
+            .count_dropped(items.iter().map(|item| item.records).sum(), reason);
         written
     }
 }

@@ -16,7 +16,7 @@ use super::*;
 use crate::record::{
     Recorder,
     store::{StoreReader, StoreWriter},
-    tests::{exposure, life},
+    tests::{exposure, life, record},
 };
 
 const PARTITIONS: u32 = 3;
@@ -158,9 +158,7 @@ fn begin(directory: &Path, log: Arc<Faulty>, epoch: u64) -> Process {
 impl Process {
     async fn record(&self, units: &[String]) {
         for some in units.chunks(7) {
-            self.recorder
-                .record(some.iter().map(|unit| exposure(unit)).collect())
-                .await;
+            record(&self.recorder, some.iter().map(|unit| exposure(unit))).await;
         }
     }
 
