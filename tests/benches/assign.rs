@@ -1,10 +1,6 @@
 //! `Assign` through gRPC, exposures and spool on, beside a tonic echo that decodes the same message and returns a prepared reply.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use assay_platform::{Shutdown, SystemClock};
@@ -24,13 +20,14 @@ use assay_storage::{
 };
 use tonic::{Request, Response, Status, transport::Channel};
 
-use crate::{evaluation, median, per_second, report};
+use crate::{evaluation, load, report};
 
 const CONNECTIONS: usize = 16;
 const STREAMS: usize = 32;
 const CALLS: usize = 60_000;
 const ROUNDS: usize = 5;
 const EXPERIMENTS: usize = 10;
+const ASSIGN: &str = "/assay.assignment.v1.AssignmentService/Assign";
 
 /// Answers every call with the same reply.
 struct Echo(AssignResponse);
@@ -52,6 +49,7 @@ impl AssignmentService for Echo {
 
 /// Runs `serve` on a thread and a single-threaded runtime of its own.
 fn server<F: Future<Output = ()>>(
+    name: &str,
     serve: impl FnOnce(std::net::TcpListener) -> F + Send + 'static,
 ) -> Result<SocketAddr> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -60,12 +58,14 @@ fn server<F: Future<Output = ()>>(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    std::thread::spawn(move || runtime.block_on(serve(listener)));
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || runtime.block_on(serve(listener)))?;
     Ok(address)
 }
 
 fn echo(reply: AssignResponse) -> Result<SocketAddr> {
-    server(async |listener| {
+    server("echo", async |listener| {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a bound listener");
         let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
         let server =
@@ -78,7 +78,7 @@ fn echo(reply: AssignResponse) -> Result<SocketAddr> {
 }
 
 fn assay(shutdown: Shutdown, data_dir: std::path::PathBuf) -> Result<SocketAddr> {
-    server(async move |listener| {
+    server("assay", async move |listener| {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a bound listener");
         let bus = Arc::new(EmbeddedConfigBus::default());
         publish(&bus).await.expect("an empty bus takes a publication");
@@ -88,7 +88,10 @@ fn assay(shutdown: Shutdown, data_dir: std::path::PathBuf) -> Result<SocketAddr>
                 .expect("a log in memory"),
         );
         let ports = assay_assignment::Ports { bus, log, data_dir };
-        let settings = assay_assignment::Settings::default();
+        let settings = assay_assignment::Settings {
+            workers: 0,
+            ..assay_assignment::Settings::default()
+        };
         let served = assay_assignment::serve(listener, ports, settings, SystemClock::shared(), shutdown);
         served.await.expect("assignment ends in order");
     })
@@ -141,36 +144,6 @@ fn request(i: usize) -> AssignRequest {
     }
 }
 
-async fn channels(address: SocketAddr) -> Result<Vec<Channel>> {
-    let endpoint = Channel::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
-    let mut channels = Vec::new();
-    for _ in 0..CONNECTIONS {
-        channels.push(endpoint.connect().await?);
-    }
-    Ok(channels)
-}
-
-/// Calls a second over all connections.
-async fn round(channels: &[Channel], first_unit: usize) -> Result<f64> {
-    let start = Instant::now();
-    let mut callers = tokio::task::JoinSet::new();
-    for caller in 0..CONNECTIONS * STREAMS {
-        let mut client = AssignmentServiceClient::new(channels[caller % CONNECTIONS].clone());
-        callers.spawn(async move {
-            for i in 0..CALLS / (CONNECTIONS * STREAMS) {
-                client
-                    .assign(request(first_unit + caller + i * CONNECTIONS * STREAMS))
-                    .await?;
-            }
-            anyhow::Ok(())
-        });
-    }
-    while let Some(done) = callers.join_next().await {
-        done??;
-    }
-    Ok(per_second(CALLS, start.elapsed()))
-}
-
 pub(crate) fn run() -> Result<()> {
     let data_dir = tempfile::tempdir()?;
     let shutdown = Shutdown::new();
@@ -180,9 +153,9 @@ pub(crate) fn run() -> Result<()> {
         .enable_all()
         .build()?;
     let measured = runtime.block_on(async {
-        let ours = channels(assay).await?;
+        let channel = Channel::from_shared(format!("http://{assay}"))?.connect().await?;
         let first = assay_tests::eventually(Duration::from_secs(10), async || {
-            AssignmentServiceClient::new(ours[0].clone())
+            AssignmentServiceClient::new(channel.clone())
                 .assign(request(0))
                 .await
         });
@@ -192,25 +165,33 @@ pub(crate) fn run() -> Result<()> {
             !answer.variant_key.is_empty(),
             "the bench measures an answer that exposes: {answer:?}"
         );
-        let echo = channels(echo(reply)?).await?;
-        let (mut limit, mut assign) = (Vec::new(), Vec::new());
+        let requests: Vec<_> = (0..CALLS).map(|i| load::frame(&request(i))).collect();
+        let requests = Arc::new(requests);
+        let echo = load::Load::connect(echo(reply)?, ASSIGN, CONNECTIONS).await?;
+        let ours = load::Load::connect(assay, ASSIGN, CONNECTIONS).await?;
+        let (mut of_echo, mut of_assign) = (Vec::new(), Vec::new());
         for i in 0..ROUNDS + 1 {
-            let (of_echo, of_assign) = (round(&echo, i * CALLS).await?, round(&ours, i * CALLS).await?);
+            let limit = echo.round(&requests, STREAMS).await?;
+            let assign = ours.round(&requests, STREAMS).await?;
             if i > 0 {
-                limit.push(of_echo);
-                assign.push(of_assign);
+                of_echo.push(limit);
+                of_assign.push(assign);
             }
         }
-        anyhow::Ok((median(limit), median(assign)))
+        anyhow::Ok((load::middle(of_echo), load::middle(of_assign)))
     });
     shutdown.trigger();
     let (limit, assign) = measured?;
     report(&format!(
-        "assign: limit: tonic echo of the same messages: {limit:>9.0} calls/s"
+        "assign: limit: tonic echo of the same messages: {:>9.0} calls/s, p50 {:.2} ms, p99 {:.2} ms",
+        limit.per_second, limit.p50_ms, limit.p99_ms
     ));
     report(&format!(
-        "assign: {EXPERIMENTS} experiments, exposures and spool on: {assign:>9.0} calls/s, ratio {:.2}",
-        assign / limit
+        "assign: {EXPERIMENTS} experiments, exposures and spool on: {:>9.0} calls/s, p50 {:.2} ms, p99 {:.2} ms, ratio {:.2}",
+        assign.per_second,
+        assign.p50_ms,
+        assign.p99_ms,
+        assign.per_second / limit.per_second
     ));
     Ok(())
 }

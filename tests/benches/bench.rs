@@ -3,14 +3,29 @@
 mod analysis;
 mod assign;
 mod evaluation;
+mod load;
 
 use std::time::Duration;
 
+/// The parts, each by the name that chooses it: `cargo bench -p assay-tests -- assign`.
+const PARTS: [(&str, fn() -> anyhow::Result<()>); 3] = [
+    ("evaluation", evaluation::run),
+    ("assign", assign::run),
+    ("analysis", analysis::run),
+];
+
 fn main() -> anyhow::Result<()> {
     assay_platform::install_crypto();
-    evaluation::run();
-    assign::run()?;
-    analysis::run()
+    let named: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    for (name, run) in PARTS {
+        if named.is_empty() || named.iter().any(|chosen| chosen == name) {
+            run()?;
+        }
+    }
+    Ok(())
 }
 
 /// The middle one.

@@ -159,13 +159,10 @@ fn time(mut call: impl FnMut(usize)) -> f64 {
     median(rounds.collect())
 }
 
-pub(crate) fn run() {
-    let Ok(ids) = (0..64)
+pub(crate) fn run() -> anyhow::Result<()> {
+    let ids = (0..64)
         .map(|i| Unit::user(format!("3f2a9c1e-7b54-4f0d-9a61-5c2e8d7b{i:04}")))
-        .collect::<Result<Vec<_>, _>>()
-    else {
-        return;
-    };
+        .collect::<Result<Vec<_>, _>>()?;
     let seed = Seed::new(Domain::Split, "salt");
     let hash = time(|i| {
         black_box(seed.bucket(black_box(ids[i % 64].id())));
@@ -174,9 +171,7 @@ pub(crate) fn run() {
         "evaluation: limit: one seeded XXH3 of a 36-byte id: {hash:.1} ns"
     ));
     for n in [10, 1_000, 10_000] {
-        let Ok(configuration) = configuration(n) else {
-            return;
-        };
+        let configuration = configuration(n)?;
         let (snapshot, rejected) = Snapshot::compile(&configuration);
         assert!(rejected.is_empty(), "{rejected:?}");
         let flags: Vec<String> = (0..64).map(|i| format!("flag-{}", i * 7919 % n)).collect();
@@ -207,4 +202,5 @@ pub(crate) fn run() {
             one / hash
         ));
     }
+    Ok(())
 }
