@@ -70,7 +70,7 @@ impl Service<Request<Incoming>> for Ways {
             .filter(|short| request.uri().path() == short.path() && is_ordinary(&request));
         let Some(short) = short.cloned() else {
             let request = request.map(|rest| RequestBody { read: None, rest });
-            return WaysFuture::Routed(self.routes.call(request));
+            return WaysFuture::Routed(Box::new(self.routes.call(request)));
         };
         WaysFuture::Reading(Box::new(Reading {
             request,
@@ -137,7 +137,7 @@ impl Reading {
     fn reroute(mut self) -> WaysFuture {
         let read = Some(self.read).filter(|read| !read.is_empty());
         let request = self.request.map(|rest| RequestBody { read, rest });
-        WaysFuture::Routed(self.routes.call(request))
+        WaysFuture::Routed(Box::new(self.routes.call(request)))
     }
 }
 
@@ -158,7 +158,7 @@ pub(super) enum WaysFuture {
     /// The short way, second half.
     Waiting(Vec<u8>, After),
     /// The long way.
-    Routed(<Deadline<Routes> as Service<Request<RequestBody>>>::Future),
+    Routed(Box<<Deadline<Routes> as Service<Request<RequestBody>>>::Future>),
     /// Between two of these.
     Moving,
 }
