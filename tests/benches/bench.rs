@@ -7,13 +7,20 @@ mod load;
 
 use std::time::Duration;
 
+/// One part of the benches: its name, and what it does.
+type Part = (&'static str, fn() -> anyhow::Result<()>);
+
 /// The parts, each by the name that chooses it: `cargo bench -p assay-tests -- assign`.
-const PARTS: [(&str, fn() -> anyhow::Result<()>); 3] = [
+const PARTS: [Part; 3] = [
     ("evaluation", evaluation::run),
     ("assign", assign::run),
     ("analysis", analysis::run),
 ];
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench is a binary, and its arguments name parts of it"
+)]
 fn main() -> anyhow::Result<()> {
     assay_platform::install_crypto();
     let named: Vec<String> = std::env::args()
