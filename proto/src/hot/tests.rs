@@ -27,8 +27,10 @@ fn reason() -> impl Strategy<Value = Reason> {
     ]
 }
 
-/// What an answer borrows from.
-fn decided() -> impl Strategy<Value = (Option<(String, String)>, Option<Value>, Reason, bool, u32, u64)> {
+/// What an answer borrows from: keys of experiment and variant, value, reason, whether it is the control, cohort, generation.
+type Decided = (Option<(String, String)>, Option<Value>, Reason, bool, u32, u64);
+
+fn decided() -> impl Strategy<Value = Decided> {
     (
         proptest::option::of((strategies::key(), strategies::key())),
         proptest::option::of(strategies::value()),
