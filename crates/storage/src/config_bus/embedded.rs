@@ -9,9 +9,9 @@ use std::{
 use assay_core::key::Namespace;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
-use super::{BusEvent, ConfigBus, NamespaceView, Publication, View};
+use super::{BusEvent, ConfigBus, LEASE, NamespaceView, Publication, Replica, View};
 use crate::Error;
 
 /// Events that are kept for watchers unless said otherwise.
@@ -27,6 +27,14 @@ pub struct EmbeddedConfigBus {
     /// The newest revision: wakes watchers.
     newest: watch::Sender<u64>,
     history: usize,
+    replicas: Arc<Mutex<BTreeMap<String, Leased>>>,
+}
+
+/// A replica and when it is gone unless it says more.
+#[derive(Debug)]
+struct Leased {
+    replica: Replica,
+    until: Instant,
 }
 
 /// Everything, under one lock that is held for memory accesses only.
@@ -57,12 +65,21 @@ impl EmbeddedConfigBus {
             state: Arc::default(),
             newest: watch::Sender::new(0),
             history: events,
+            replicas: Arc::default(),
         }
     }
 
     /// A panic while the lock was held cannot leave half a write: what panics is done before the first of them.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The replicas whose lease lasts. As with [`Self::lock`] a panic cannot leave half a change.
+    fn leased(&self) -> MutexGuard<'_, BTreeMap<String, Leased>> {
+        let mut leased = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        leased.retain(|_, leased| leased.until > now);
+        leased
     }
 
     /// The events after `revision`, or that they cannot be told.
@@ -173,6 +190,29 @@ impl ConfigBus for EmbeddedConfigBus {
             watcher.next().await.map(|event| (Ok(event), watcher))
         })
         .boxed())
+    }
+
+    async fn acknowledge(&self, replica: &Replica) -> Result<(), Error> {
+        replica.check()?;
+        let leased = Leased {
+            replica: replica.clone(),
+            until: Instant::now() + LEASE,
+        };
+        self.leased().insert(replica.id.clone(), leased);
+        Ok(())
+    }
+
+    async fn leave(&self, id: &str) -> Result<(), Error> {
+        self.leased().remove(id);
+        Ok(())
+    }
+
+    async fn replicas(&self) -> Result<Vec<Replica>, Error> {
+        Ok(self
+            .leased()
+            .values()
+            .map(|leased| leased.replica.clone())
+            .collect())
     }
 }
 

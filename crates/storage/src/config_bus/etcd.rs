@@ -8,6 +8,7 @@ mod classify;
 mod frame;
 mod member;
 mod plan;
+mod replicas;
 mod watch;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -17,12 +18,13 @@ use async_trait::async_trait;
 use etcd_client::{GetOptions, GetResponse, KeyValue, TxnOp};
 use futures::stream::BoxStream;
 
-use super::{BusEvent, ConfigBus, Publication, View};
+use super::{BusEvent, ConfigBus, Publication, Replica, View};
 use crate::Error;
 use classify::{STORE, bounded, classify, is_compacted, unavailable};
 use frame::{Keys, Name, decode_manifest, decode_value, encode_manifest, encode_value};
 use member::{Member, WRITE_LIMIT, connect_options};
 use plan::Plan;
+use replicas::Leases;
 
 /// How long a quorum may take to answer a read; then one member is asked alone.
 const QUORUM_LIMIT: Duration = Duration::from_secs(2);
@@ -85,6 +87,7 @@ impl fmt::Debug for EtcdTls {
 pub struct EtcdConfigBus {
     members: Arc<[Member]>,
     keys: Keys,
+    leases: Arc<Leases>,
 }
 
 impl EtcdConfigBus {
@@ -112,6 +115,7 @@ impl EtcdConfigBus {
         Ok(Self {
             members,
             keys: Keys::new(&options.prefix),
+            leases: Arc::default(),
         })
     }
 
@@ -272,6 +276,18 @@ impl ConfigBus for EtcdConfigBus {
             revision,
         )
         .await
+    }
+
+    async fn acknowledge(&self, replica: &Replica) -> Result<(), Error> {
+        replicas::acknowledge(self, replica).await
+    }
+
+    async fn leave(&self, id: &str) -> Result<(), Error> {
+        replicas::leave(self, id).await
+    }
+
+    async fn replicas(&self) -> Result<Vec<Replica>, Error> {
+        replicas::list(self).await
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each law works in a namespace of its own, so all of them can run on one bus; the bus must be fresh.
 
 mod publishing;
+mod replicas;
 mod watching;
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
@@ -18,6 +19,10 @@ pub use publishing::{
     a_broken_projection_can_be_repaired, a_large_publication_arrives_whole, a_publication_is_read_back,
     deletes_remove, nonsense_is_refused, of_concurrent_large_publishers_one_wins,
     of_concurrent_publishers_one_wins, stale_publishers_are_harmless,
+};
+pub use replicas::{
+    a_silent_replica_is_gone_when_its_lease_ends, replicas_are_no_configuration,
+    replicas_stand_as_they_said_last,
 };
 pub use watching::{
     a_lost_history_relists, a_position_that_never_was_relists, a_publication_is_watched_in_order,
@@ -42,6 +47,9 @@ pub async fn all<F: Future<Output = ()>>(bus: Arc<dyn ConfigBus>, forget: impl F
     every_watcher_sees_everything(&*bus).await;
     a_watch_resumes_after_any_position(&*bus).await;
     a_watcher_that_checks_digests_sees_whole_generations(&bus).await;
+    replicas_stand_as_they_said_last(&*bus).await;
+    a_silent_replica_is_gone_when_its_lease_ends(&*bus).await;
+    replicas_are_no_configuration(&*bus).await;
     a_position_that_never_was_relists(&*bus).await;
     a_lost_history_relists(&*bus, forget).await;
 }

@@ -14,9 +14,11 @@ mod embedded;
 mod etcd;
 #[cfg(any(test, feature = "laws"))]
 pub mod laws;
+mod replica;
 
 pub use embedded::EmbeddedConfigBus;
 pub use etcd::{EtcdConfigBus, EtcdOptions, EtcdTls};
+pub use replica::{LEASE, Replica, Served};
 
 /// One published resource: opaque bytes and the generation that wrote them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,12 +153,13 @@ pub enum BusEvent {
     Relist,
 }
 
-/// How configuration reaches assignment.
+/// How configuration reaches assignment, and how assignment says that it has.
 ///
 /// Guarantees: a publication's manifest is written last, by compare-and-set on the manifest it started from; a watch yields every write
 /// after its position once and in order, or [`BusEvent::Relist`]; a reader that applies a view and then the watch's events, and believes
 /// only what a manifest's digest confirms, sees whole generations only. A publisher that loses a race in the middle of a publication which
 /// is too large for one step may leave resources that fit no manifest: nobody believes them, and the next publication corrects them.
+/// What replicas say of themselves stands beside all that: neither reads nor watches see it.
 #[async_trait]
 pub trait ConfigBus: Send + Sync {
     /// Writes `publication`.
@@ -178,4 +181,23 @@ pub trait ConfigBus: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn watch(&self, revision: u64) -> Result<BoxStream<'static, Result<BusEvent, Error>>, Error>;
+
+    /// Lets `replica` stand among [`ConfigBus::replicas`], as it says of itself, for one [`LEASE`] from now. Say it again at each change,
+    /// and at least three times in a lease; said again unchanged it costs no more than its renewal.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Full`], [`Error::Refused`] (the id is none).
+    async fn acknowledge(&self, replica: &Replica) -> Result<(), Error>;
+
+    /// Takes the replica out of the list at once: it has ended. No error if it does not stand there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; it goes when its lease ends.
+    async fn leave(&self, id: &str) -> Result<(), Error>;
+
+    /// The replicas whose lease has not ended, in order of id, as each said last.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn replicas(&self) -> Result<Vec<Replica>, Error>;
 }

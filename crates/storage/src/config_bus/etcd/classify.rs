@@ -64,6 +64,15 @@ pub(super) fn is_compacted(error: &etcd_client::Error) -> bool {
     matches!(error, etcd_client::Error::GRpcStatus(status) if status.code() as i32 == code::OUT_OF_RANGE)
 }
 
+/// Whether `error` says that a lease has ended.
+pub(super) fn is_lease_gone(error: &etcd_client::Error) -> bool {
+    match error {
+        etcd_client::Error::GRpcStatus(status) => status.code() as i32 == code::NOT_FOUND,
+        etcd_client::Error::LeaseKeepAliveError(why) => why.contains("not found"),
+        _ => false,
+    }
+}
+
 /// Something that etcd did and that passes.
 pub(super) fn unavailable(why: impl Into<String>) -> Error {
     Error::Unavailable {

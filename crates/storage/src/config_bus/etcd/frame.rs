@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `<prefix>/<namespace>/r/<kind>/<key>` | version 1 (1 byte), generation (8 bytes), the resource |
 //! | `<prefix>/<namespace>/manifest` | version 1 (1 byte), generation (8 bytes), count (8 bytes), digest (32 bytes) |
+//! | `<prefix>-replicas/<id>` | version 1 (1 byte); for each namespace: length of its name (2 bytes), name, generation (8 bytes), served since (8 bytes, microseconds since 1970) |
 //!
-//! Numbers are big-endian.
+//! Numbers are big-endian. Replicas stand beside the prefix and not below it, so that no watch of the configuration sees them.
 
-use assay_core::key::Namespace;
+use std::collections::BTreeMap;
+
+use assay_core::{key::Namespace, time::Timestamp};
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::config_bus::{Manifest, Value};
+use crate::config_bus::{Manifest, Replica, Served, Value, replica::is_id};
 
 const VERSION: u8 = 1;
 
@@ -28,13 +31,26 @@ pub(super) enum Name {
 pub(super) struct Keys {
     /// With a slash at its end.
     root: String,
+    /// The same for replicas.
+    replicas: String,
 }
 
 impl Keys {
     pub(super) fn new(prefix: &str) -> Self {
+        let prefix = prefix.trim_end_matches('/');
         Self {
-            root: format!("{}/", prefix.trim_end_matches('/')),
+            root: format!("{prefix}/"),
+            replicas: format!("{prefix}-replicas/"),
         }
+    }
+
+    /// What the keys of all replicas begin with.
+    pub(super) fn replicas(&self) -> &str {
+        &self.replicas
+    }
+
+    pub(super) fn replica(&self, id: &str) -> String {
+        format!("{}{id}", self.replicas)
     }
 
     /// What all keys begin with.
@@ -101,6 +117,51 @@ pub(super) fn decode_manifest(frame: &[u8]) -> Result<Manifest, &'static str> {
     })
 }
 
+pub(super) fn encode_replica(replica: &Replica) -> Bytes {
+    let mut frame = BytesMut::new();
+    frame.put_u8(VERSION);
+    for (namespace, served) in &replica.served {
+        let name = namespace.as_str().as_bytes();
+        // Names of namespaces are far shorter than that.
+        frame.put_u16(u16::try_from(name.len()).unwrap_or(u16::MAX));
+        frame.put_slice(name);
+        frame.put_u64(served.generation);
+        frame.put_i64(served.since.micros());
+    }
+    frame.freeze()
+}
+
+/// The replica of `key`, or what is wrong with it.
+pub(super) fn decode_replica(keys: &Keys, key: &[u8], frame: &[u8]) -> Result<Replica, &'static str> {
+    let id = std::str::from_utf8(key)
+        .ok()
+        .and_then(|key| key.strip_prefix(&keys.replicas))
+        .filter(|id| is_id(id));
+    let mut rest = body(frame)?;
+    let mut served = BTreeMap::new();
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk::<2>().ok_or("it is too short")?;
+        let (name, after) = after
+            .split_at_checked(usize::from(u16::from_be_bytes(*length)))
+            .ok_or("it is too short")?;
+        let name = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| Namespace::new(name).ok());
+        let (generation, after) = number(after)?;
+        let (since, after) = number(after)?;
+        let since = Timestamp::from_micros(since.cast_signed());
+        served.insert(
+            name.ok_or("a namespace has no valid name")?,
+            Served { generation, since },
+        );
+        rest = after;
+    }
+    Ok(Replica {
+        id: id.ok_or("its key names no replica")?.to_owned(),
+        served,
+    })
+}
+
 fn body(frame: &[u8]) -> Result<&[u8], &'static str> {
     match frame.split_first() {
         Some((&VERSION, body)) => Ok(body),
@@ -143,6 +204,27 @@ mod tests {
             (decode_manifest(&frame), &encode_manifest(&manifest)[..]),
             (Ok(manifest), &frame[..])
         );
+    }
+
+    #[test]
+    fn golden_replicas_decode_for_ever() {
+        let served = |generation, micros| Served {
+            generation,
+            since: Timestamp::from_micros(micros),
+        };
+        let named = |name: &str| Namespace::new(name).expect("key");
+        let replica = Replica {
+            id: "assignment-0.a_b".into(),
+            served: BTreeMap::from([(named("default"), served(7, -1)), (named("shop"), served(1, 2))]),
+        };
+        let keys = Keys::new("/assay");
+        let key = keys.replica(&replica.id);
+        assert_eq!(key, "/assay-replicas/assignment-0.a_b");
+        let frame = golden(include_str!("golden/replica.v1.hex"));
+        assert_eq!(encode_replica(&replica)[..], frame[..]);
+        assert_eq!(decode_replica(&keys, key.as_bytes(), &frame), Ok(replica));
+        assert!(decode_replica(&keys, b"/assay-replicas/a/b", &frame).is_err());
+        assert_eq!(keys.parse(key.as_bytes()), None, "no resource");
     }
 
     #[test]
@@ -194,6 +276,7 @@ mod tests {
             let _ = (
                 decode_value(&bytes),
                 decode_manifest(&bytes),
+                decode_replica(&Keys::new(""), b"-replicas/a", &bytes),
                 Keys::new("").parse(&bytes),
             );
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use etcd_client::{
-    Certificate, Client, Compare, CompareOp, ConnectOptions, Identity, KvClient, TlsOptions, Txn, TxnOp,
-    TxnOpResponse, WatchClient,
+    Certificate, Client, Compare, CompareOp, ConnectOptions, Identity, KvClient, LeaseClient, TlsOptions,
+    Txn, TxnOp, TxnOpResponse, WatchClient,
 };
 use tokio::sync::OnceCell;
 
@@ -29,6 +29,7 @@ pub(super) struct Member {
 /// Two connections: a watch must come from a member that has a leader, a read may come from one without.
 pub(super) struct Clients {
     pub(super) kv: KvClient,
+    pub(super) leases: LeaseClient,
     pub(super) watches: WatchClient,
 }
 
@@ -48,15 +49,14 @@ impl Member {
             bounded(CONNECT_LIMIT, Client::connect([&self.endpoint], Some(options)))
         };
         let make = async || {
-            let kv = client(false)
-                .await?
-                .kv_client()
-                .max_decoding_message_size(MAX_MESSAGE);
+            let plain = client(false).await?;
+            let kv = plain.kv_client().max_decoding_message_size(MAX_MESSAGE);
+            let leases = plain.lease_client();
             let watches = client(true)
                 .await?
                 .watch_client()
                 .max_decoding_message_size(MAX_MESSAGE);
-            Ok(Clients { kv, watches })
+            Ok(Clients { kv, leases, watches })
         };
         self.clients.get_or_try_init(make).await
     }
