@@ -1,6 +1,7 @@
 //! RPC tests: through a real channel to `serve`, with the embedded bus and log.
 #![expect(clippy::unwrap_used, reason = "a failure is a panic that names its line")]
 
+mod acknowledgements;
 mod answers;
 mod bad_input;
 mod configuration;

@@ -21,7 +21,9 @@ use assay_proto::{
 };
 use assay_storage::{
     Error,
-    config_bus::{BusEvent, ConfigBus, EmbeddedConfigBus, Manifest, Publication, Value, View, digest},
+    config_bus::{
+        BusEvent, ConfigBus, EmbeddedConfigBus, Manifest, Publication, Replica, Value, View, digest,
+    },
     event_log::{Append, EmbeddedLog, Entry, EventLog, Position, Topic},
 };
 use async_trait::async_trait;
@@ -69,6 +71,11 @@ impl Bus {
         } else {
             Ok(())
         }
+    }
+
+    /// Ends a replica's lease, cut off or not.
+    pub(crate) async fn leave_by_hand(&self, id: &str) {
+        self.inner.leave(id).await.unwrap();
     }
 
     /// Publishes `resources` of the namespace as `generation`: what was there and is not among them is removed.
@@ -140,6 +147,20 @@ impl ConfigBus for Bus {
         };
         let events = self.inner.watch(revision).await?;
         Ok(events.filter(is_heard).take_until(Box::pin(cut)).boxed())
+    }
+
+    async fn acknowledge(&self, replica: &Replica) -> Result<(), Error> {
+        self.check()?;
+        self.inner.acknowledge(replica).await
+    }
+
+    async fn leave(&self, id: &str) -> Result<(), Error> {
+        self.check()?;
+        self.inner.leave(id).await
+    }
+
+    async fn replicas(&self) -> Result<Vec<Replica>, Error> {
+        self.inner.replicas().await
     }
 }
 

@@ -4,11 +4,11 @@ mod compare;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use assay_core::key::Namespace;
-use assay_platform::{Backoff, Health, error::chain};
+use assay_core::{key::Namespace, time::Timestamp};
+use assay_platform::{Backoff, Health, SharedClock, error::chain};
 use assay_storage::{
     Error,
-    config_bus::{BusEvent, ConfigBus, View},
+    config_bus::{BusEvent, ConfigBus, Served, View},
 };
 use futures::{StreamExt, stream::BoxStream};
 use tokio::{
@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    acknowledge::Serves,
     serving::Serving,
     snapshot_file,
     view::{ReplicaView, Saved, Step},
@@ -44,6 +45,9 @@ pub(crate) struct Follower {
     /// How long the start waits for the bus before it serves the file.
     pub(crate) bus_wait: Duration,
     pub(crate) compare_interval: Duration,
+    pub(crate) clock: SharedClock,
+    /// Told what is served, right after it is.
+    pub(crate) acknowledged: watch::Sender<Serves>,
     /// Told what to keep for a restart.
     pub(crate) saved: watch::Sender<Option<Arc<Saved>>>,
 }
@@ -265,7 +269,16 @@ impl Follower {
                 tracing::warn!(%namespace, generation, resource, reason, "a resource is rejected; its last good version stays");
             }
         }
+        let generations: Vec<_> = steps
+            .iter()
+            .map(|step| (step.snapshot.namespace().clone(), step.snapshot.generation()))
+            .collect();
         self.serving.replace(steps.into_iter().map(|step| step.snapshot));
+        let since = Timestamp::from_micros(self.clock.now_micros());
+        self.acknowledged.send_modify(|served| {
+            let since_now = |(namespace, generation)| (namespace, Served { generation, since });
+            served.extend(generations.into_iter().map(since_now));
+        });
         self.health.ready().await;
         self.saved.send_replace(Some(Arc::new(progress.view.save())));
     }

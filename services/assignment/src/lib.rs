@@ -8,6 +8,7 @@ use assay_storage::{config_bus::ConfigBus, event_log::EventLog};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tonic::service::Routes;
 
+mod acknowledge;
 mod assign;
 mod error;
 mod follow;
@@ -71,6 +72,7 @@ pub async fn serve(
         &settings,
         &serving,
         &health,
+        &clock,
         &mut tasks,
         stop_keeping.clone(),
     );
@@ -101,16 +103,20 @@ pub async fn serve(
     Ok(served?)
 }
 
-/// Begins to follow the bus and to keep the snapshot file; the answer ends the following.
+/// Begins to follow the bus, to acknowledge what is served and to keep the snapshot file; the answer ends the following.
 fn follow(
     ports: &Ports,
     settings: &Settings,
     serving: &Arc<serving::Serving>,
     health: &Health,
+    clock: &SharedClock,
     tasks: &mut JoinSet<()>,
     stop_keeping: Shutdown,
 ) -> tokio::task::AbortHandle {
     let (saved, told) = watch::channel(None);
+    let (acknowledged, served) = watch::channel(acknowledge::Serves::new());
+    let replica = acknowledge::new_id();
+    tracing::info!(replica, "this replica acknowledges what it serves");
     let snapshot_file = snapshot_file::path(&ports.data_dir);
     let follower = follow::Follower {
         bus: ports.bus.clone(),
@@ -119,8 +125,16 @@ fn follow(
         snapshot_file: snapshot_file.clone(),
         bus_wait: settings.bus_wait,
         compare_interval: settings.compare_interval,
+        clock: clock.clone(),
+        acknowledged,
         saved,
     };
+    tasks.spawn(acknowledge::acknowledge(
+        ports.bus.clone(),
+        replica,
+        served,
+        stop_keeping.clone(),
+    ));
     tasks.spawn(async move { snapshot_file::keep(snapshot_file, told, &stop_keeping).await });
     tasks.spawn(follower.run())
 }

@@ -8,7 +8,7 @@ use std::sync::{
 use assay_core::key::Namespace;
 use assay_storage::{
     Error,
-    config_bus::{BusEvent, ConfigBus, NamespaceView, Publication, View, digest},
+    config_bus::{BusEvent, ConfigBus, EmbeddedConfigBus, NamespaceView, Publication, Replica, View, digest},
 };
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -17,6 +17,8 @@ use futures::stream::BoxStream;
 #[derive(Clone, Default)]
 pub(crate) struct HandBus {
     view: Arc<Mutex<View>>,
+    /// Those who follow.
+    replicas: EmbeddedConfigBus,
     away: Arc<AtomicBool>,
     /// Calls while it was away.
     pub(crate) refused: Arc<AtomicUsize>,
@@ -97,5 +99,20 @@ impl ConfigBus for HandBus {
 
     async fn watch(&self, _: u64) -> Result<BoxStream<'static, Result<BusEvent, Error>>, Error> {
         Ok(Box::pin(futures::stream::pending()))
+    }
+
+    async fn acknowledge(&self, replica: &Replica) -> Result<(), Error> {
+        self.answer()?;
+        self.replicas.acknowledge(replica).await
+    }
+
+    async fn leave(&self, id: &str) -> Result<(), Error> {
+        self.answer()?;
+        self.replicas.leave(id).await
+    }
+
+    async fn replicas(&self) -> Result<Vec<Replica>, Error> {
+        self.answer()?;
+        self.replicas.replicas().await
     }
 }
