@@ -74,6 +74,7 @@ impl Cluster {
             bus: bus.clone(),
             analysis: Some(connect_lazy(&analysis, &ChannelOptions::default())?),
         };
+        assay_config::publish(&ports).await?;
         services.spawn(config_service(listener, ports, clock.clone(), shutdown.clone()));
 
         let (listener, assignment) = door().await?;

@@ -8,6 +8,7 @@
 //! The private `os` holds the few calls that need `unsafe`.
 
 pub mod cluster;
+pub mod embedded;
 pub mod eventually;
 mod os;
 pub mod port;

@@ -189,7 +189,11 @@ async fn start(client: &Client) -> Result<config::Experiment> {
     Ok(started)
 }
 
-async fn pause(client: &Client) -> Result<config::Experiment> {
+/// Pauses the experiment.
+///
+/// # Errors
+/// What was refused.
+pub async fn pause(client: &Client) -> Result<config::Experiment> {
     let running = experiment(client).await?;
     let request = config::PauseExperimentRequest {
         key: running.key,
@@ -205,7 +209,11 @@ async fn pause(client: &Client) -> Result<config::Experiment> {
         .context("no experiment in the answer")
 }
 
-async fn resume(client: &Client) -> Result<config::Experiment> {
+/// Lets the experiment go on.
+///
+/// # Errors
+/// What was refused.
+pub async fn resume(client: &Client) -> Result<config::Experiment> {
     let paused = experiment(client).await?;
     let request = config::ResumeExperimentRequest {
         key: paused.key,
@@ -273,21 +281,29 @@ async fn assign(client: &Client, id: &str) -> Result<Assignment> {
         .context("no assignment in the answer")
 }
 
+/// What assignment answers now, for a look.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn peek(client: &Client) -> Result<Assignment> {
+    let request = AssignRequest {
+        unit: unit("peek"),
+        flag_keys: vec![FLAG.into()],
+        exposure: Exposure::Peek.into(),
+        ..Default::default()
+    };
+    let response = client.assignments().assign(request).await?.into_inner();
+    response
+        .assignments
+        .into_iter()
+        .next()
+        .context("no assignment in the answer")
+}
+
 /// Peeks until the replica answers from `generation` or later, with `reason`.
 async fn assign_until(client: &Client, generation: u64, reason: Reason) -> Result<()> {
     eventually(DEADLINE, async || {
-        let request = AssignRequest {
-            unit: unit("peek"),
-            flag_keys: vec![FLAG.into()],
-            exposure: Exposure::Peek.into(),
-            ..Default::default()
-        };
-        let response = client.assignments().assign(request).await?.into_inner();
-        let answer = response
-            .assignments
-            .into_iter()
-            .next()
-            .context("no assignment in the answer")?;
+        let answer = peek(client).await?;
         ensure!(
             answer.generation >= generation,
             "still at generation {} of {generation}",

@@ -48,6 +48,15 @@ pub struct Ports {
     pub analysis: Option<Channel>,
 }
 
+/// Makes the bus equal to the truth, once. For a bus that ends with its process: what follows it must not be served before the bus holds
+/// all that was accepted in the life before, or it would serve, for a moment, something older.
+///
+/// # Errors
+/// The store's or the bus's own.
+pub async fn publish(ports: &Ports) -> Result<(), assay_storage::Error> {
+    publish::once(ports).await
+}
+
 /// Serves the four APIs on `listener`, starts and ends experiments in time, and publishes what changes, until `shutdown`. What was accepted before is
 /// published before it returns, if the bus answers; else it stays in the outbox.
 ///

@@ -50,6 +50,13 @@ enum Scope {
     All,
 }
 
+/// Makes the bus equal to the truth, once.
+pub(crate) async fn once(ports: &Ports) -> Result<(), Error> {
+    Publisher::new(ports, Arc::default(), MAX_DELAY)
+        .publish_all(Scope::All)
+        .await
+}
+
 /// Publishes until told to stop.
 pub(crate) struct Publisher {
     store: Arc<dyn ConfigStore>,

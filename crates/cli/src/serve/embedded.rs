@@ -130,6 +130,8 @@ impl Platform {
             bus: self.bus.clone(),
             analysis: Some(connect_lazy(&analysis_door, &ChannelOptions::default())?),
         };
+        // The bus begins empty: assignment must not find less there than its snapshot file may lack.
+        assay_config::publish(&config).await?;
         let assignment = assay_assignment::Ports {
             bus: self.bus,
             log: self.log.clone(),
