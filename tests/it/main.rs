@@ -7,6 +7,7 @@ mod embedded;
 mod faults;
 mod launcher;
 mod laws;
+mod lifecycle;
 mod refusals;
 mod results;
 mod traces;

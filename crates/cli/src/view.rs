@@ -9,6 +9,8 @@ pub(crate) mod metric;
 pub(crate) mod result;
 pub(crate) mod segment;
 pub(crate) mod share;
+#[cfg(test)]
+mod templates;
 pub(crate) mod text;
 
 use assay_client::resource::Resource;

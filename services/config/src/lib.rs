@@ -57,8 +57,8 @@ pub async fn publish(ports: &Ports) -> Result<(), assay_storage::Error> {
     publish::once(ports).await
 }
 
-/// Serves the four APIs on `listener`, starts and ends experiments in time, and publishes what changes, until `shutdown`. What was accepted before is
-/// published before it returns, if the bus answers; else it stays in the outbox.
+/// Serves the four APIs on `listener`, starts and ends experiments in time, and publishes what changes, until `shutdown`. What was accepted
+/// before is published before it returns, if the bus answers; else it stays in the outbox.
 ///
 /// # Errors
 /// [`Error`] when the transport fails or calls outlast the drain deadline.
@@ -84,7 +84,14 @@ pub async fn serve(
     // The publisher outlives the server: the last accepted change is published, too.
     let served = Shutdown::new();
     let serving = async {
-        let (result, ()) = tokio::join!(server.serve(shutdown.clone()), scheduler.run(shutdown));
+        // However the server ends, the scheduler does.
+        let ticking = shutdown.child();
+        let serving = async {
+            let result = server.serve(shutdown).await;
+            ticking.trigger();
+            result
+        };
+        let (result, ()) = tokio::join!(serving, scheduler.run(ticking.clone()));
         served.trigger();
         result
     };
