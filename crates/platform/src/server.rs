@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
+use crate::access::Access;
 use crate::error::BoxError;
 use crate::shutdown::Shutdown;
 pub use bind::{BindError, bind};
@@ -50,6 +51,7 @@ pub struct Server {
     short: Option<Arc<dyn Unary>>,
     descriptors: Vec<&'static [u8]>,
     workers: usize,
+    access: Option<Access>,
     accept_http1: bool,
     max_connection_age: Option<Duration>,
     drain_pause: Duration,
@@ -102,6 +104,7 @@ impl Server {
             short: None,
             descriptors: Vec::new(),
             workers: 0,
+            access: None,
             accept_http1: false,
             max_connection_age: None,
             drain_pause: Duration::ZERO,
@@ -128,6 +131,13 @@ impl Server {
     #[must_use]
     pub fn unary(mut self, short: impl Unary) -> Self {
         self.short = Some(Arc::new(short));
+        self
+    }
+
+    /// Asks `access` about every call. Unless called, everything passes and nobody is known: only for servers that hold nothing.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = Some(access);
         self
     }
 
@@ -232,7 +242,7 @@ impl Server {
                 .map_err(|source| ServeError::Descriptors { name, source })?;
         }
         let connections = Connections {
-            stack: Stack::new(Ways::new(self.short, routes), in_flight.clone()),
+            stack: Stack::new(Ways::new(self.access, self.short, routes), in_flight.clone()),
             http: connections::http(self.accept_http1),
             max_age: self.max_connection_age,
             draining: self.draining,

@@ -14,6 +14,9 @@ pub enum Error {
     /// Fields of the request are wrong.
     #[error(transparent)]
     Invalid(#[from] FieldErrors),
+    /// The caller may not.
+    #[error(transparent)]
+    Access(#[from] Failure),
     /// The experiment is a draft: there is nothing to analyze.
     #[error("experiment `{experiment}` is a draft")]
     Draft {
@@ -40,6 +43,7 @@ impl From<Error> for Failure {
                     .map(|e| FieldViolation::new(e.field, e.rule, e.message))
                     .collect(),
             ),
+            Error::Access(failure) => failure,
             Error::Draft { experiment } => Self::new(
                 Code::FailedPrecondition,
                 "NOT_STARTED",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use assay_core::key::{ExperimentKey, Unit};
-use assay_platform::Failure;
+use assay_platform::{Failure, Principal};
 use assay_proto::{
     analysis::v1::{self as pb, analysis_service_server::AnalysisService},
     convert::{key_from, namespace_from, optional_unit_from, timestamp, unit, unit_kind_from},
@@ -31,9 +31,11 @@ impl AnalysisService for Grpc {
         &self,
         request: Request<pb::GetResultsRequest>,
     ) -> Result<Response<pb::GetResultsResponse>, Status> {
+        let caller = Principal::of(request.extensions());
         let request = request.into_inner();
         let answer = async {
             let namespace = namespace_from(request.namespace, "namespace")?;
+            caller.check_namespace(namespace.as_str())?;
             let experiment = key_from(request.experiment_key, "experiment_key", ExperimentKey::new)?;
             get_results(&self.0, &namespace, &experiment).await
         };
@@ -47,8 +49,10 @@ impl AnalysisService for Grpc {
         &self,
         request: Request<pb::ListAssignmentsRequest>,
     ) -> Result<Response<pb::ListAssignmentsResponse>, Status> {
+        let caller = Principal::of(request.extensions());
         let answer = async {
             let query = query(request.into_inner())?;
+            caller.check_namespace(query.namespace.as_str())?;
             list_assignments(&self.0, &query).await
         };
         let (assignments, more) = answer.await.map_err(Failure::from)?;

@@ -81,6 +81,7 @@ pub async fn serve(
     ));
     let health = Health::new([SERVICE_NAME]);
     let mut server = Server::new("assay-analysis", listener, health.clone())
+        .access(settings.access)
         .routes(Routes::new(AnalysisServiceServer::new(grpc::Grpc(analysis))));
     if settings.reflection {
         server = server.reflection([assay_proto::DESCRIPTORS]);

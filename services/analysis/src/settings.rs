@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use assay_platform::Check;
+use assay_platform::{Access, Check};
 use serde::Deserialize;
 
 const READERS: RangeInclusive<usize> = 1..=1_024;
@@ -36,6 +36,9 @@ pub struct Settings {
     pub trim_interval: Duration,
     /// Whether to answer gRPC reflection.
     pub reflection: bool,
+    /// Who may call; everyone, unless `auth` of the process says otherwise.
+    #[serde(skip)]
+    pub access: Access,
 }
 
 impl Settings {
@@ -63,6 +66,7 @@ impl Default for Settings {
             settle: Duration::from_secs(1),
             trim_interval: Duration::from_secs(10),
             reflection: true,
+            access: Access::open(),
         }
     }
 }

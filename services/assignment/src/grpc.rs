@@ -7,7 +7,7 @@ use assay_core::{
     value::Attributes,
 };
 use assay_platform::{
-    Failure,
+    Failure, Principal,
     server::{After, Unary},
 };
 use assay_proto::{
@@ -42,9 +42,11 @@ impl AssignmentService for Grpc {
         &self,
         request: Request<pb::AssignRequest>,
     ) -> Result<Response<pb::AssignResponse>, Status> {
+        let caller = Principal::of(request.extensions());
         let (question, subject) = asked(request.into_inner())
             .map_err(Refusal::from)
             .map_err(Failure::from)?;
+        caller.check_namespace(question.namespace.as_str())?;
         let mut sitting = self.sitting(&question)?;
         let assignments = answer(&mut sitting, &question, &subject);
         if let Some(recorded) = sitting.end() {
@@ -57,9 +59,11 @@ impl AssignmentService for Grpc {
         &self,
         request: Request<pb::AssignBatchRequest>,
     ) -> Result<Response<pb::AssignBatchResponse>, Status> {
+        let caller = Principal::of(request.extensions());
         let (question, subjects) = asked_batch(request.into_inner())
             .map_err(Refusal::from)
             .map_err(Failure::from)?;
+        caller.check_namespace(question.namespace.as_str())?;
         let mut sitting = self.sitting(&question)?;
         let results = subjects.into_iter().map(|subject| match subject {
             Ok(subject) => pb::AssignBatchResult {
@@ -91,7 +95,7 @@ impl Unary for Hot {
         ASSIGN
     }
 
-    fn answer(&self, message: &[u8], out: &mut Vec<u8>) -> Option<After> {
+    fn answer(&self, caller: &Principal, message: &[u8], out: &mut Vec<u8>) -> Option<After> {
         let asked = hot::asked(message)?;
         if asked.keys.len() > MAX_KEYS {
             return None;
@@ -102,6 +106,7 @@ impl Unary for Hot {
             namespace if Namespace::new(namespace).is_ok() => namespace,
             _ => return None,
         };
+        caller.check_namespace(namespace).ok()?;
         let mut sitting = Sitting::begin(&self.0, namespace, records).ok()?;
         for key in asked.keys {
             let decided = sitting.decide(key, Some(&asked.unit), &asked.attributes);

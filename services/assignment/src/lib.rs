@@ -85,6 +85,7 @@ pub async fn serve(
     let service = AssignmentServiceServer::new(grpc::Grpc(assignments.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let mut server = Server::new("assay-assignment", listener, health)
+        .access(settings.access)
         .routes(Routes::new(service))
         .unary(grpc::Hot(assignments))
         .workers(settings.workers);

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, time::Duration};
 
-use assay_platform::{Check, server::DRAIN_DEADLINE, settings::duration, shutdown::WORK_DEADLINE};
+use assay_platform::{Access, Check, server::DRAIN_DEADLINE, settings::duration, shutdown::WORK_DEADLINE};
 use serde::Deserialize;
 
 const WORKERS: RangeInclusive<usize> = 0..=256;
@@ -27,6 +27,9 @@ pub struct Settings {
     pub reflection: bool,
     /// Threads that answer calls, 0 to 256, each on a core of its own at best; 0 shares those of the process.
     pub workers: usize,
+    /// Who may call; everyone, unless `auth` of the process says otherwise.
+    #[serde(skip)]
+    pub access: Access,
     /// How long a start waits for the configuration bus before it serves the snapshot file, such as `1s`, in 0s to 1m.
     #[serde(deserialize_with = "duration")]
     pub bus_wait: Duration,
@@ -98,6 +101,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
             reflection: true,
             workers: std::thread::available_parallelism().map_or(1, NonZero::get),
+            access: Access::open(),
             bus_wait: Duration::from_secs(1),
             compare_interval: Duration::from_secs(300),
             exposures: ExposureSettings::default(),

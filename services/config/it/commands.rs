@@ -349,9 +349,9 @@ async fn every_change_is_audited() {
         .map(|row| (row.audit.action.as_str(), row.audit.actor.as_str()))
         .collect();
     let expected = [
-        ("experiment.stop", "ann"),
-        ("experiment.start", "anonymous"),
-        ("experiment.create", "anonymous"),
+        ("experiment.stop", "local"),
+        ("experiment.start", "local"),
+        ("experiment.create", "local"),
     ];
     assert_eq!(deeds, expected);
     assert_eq!(

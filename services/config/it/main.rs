@@ -9,6 +9,7 @@ mod finding;
 mod flags;
 mod lists;
 mod metrics;
+mod permissions;
 mod publisher;
 mod schedule;
 mod segments;

@@ -139,7 +139,7 @@ async fn a_start_in_the_future_reserves_the_flag_and_happens_in_time_on_one_of_m
         deeds(&service, "a").await[..2],
         [
             ("experiment.start".into(), "scheduler".into()),
-            ("experiment.schedule".into(), "anonymous".into())
+            ("experiment.schedule".into(), "local".into())
         ]
     );
 }

@@ -75,6 +75,9 @@ pub(crate) enum Error {
         flag: String,
         segment: String,
     },
+    /// The caller may not.
+    #[error(transparent)]
+    Access(#[from] Failure),
     /// The store could not do it.
     #[error("the store failed")]
     Store(#[source] StoreError),
@@ -213,6 +216,7 @@ impl From<Error> for Failure {
             } => refused("OVERRIDE_CONFLICT", message)
                 .with_metadata("segment", segment)
                 .with_metadata("experiment", experiment),
+            Error::Access(failure) => failure,
             Error::Store(error) => store(error),
         }
     }

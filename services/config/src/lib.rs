@@ -75,8 +75,9 @@ pub async fn serve(
     let signals = Signals::new(ports.analysis, settings.thresholds());
     let scheduler = Scheduler::new(truth.clone(), settings.schedule_interval);
     let health = Health::new(grpc::SERVICES);
-    let mut server =
-        Server::new("assay-config", listener, health.clone()).routes(grpc::routes(&truth, &signals));
+    let mut server = Server::new("assay-config", listener, health.clone())
+        .access(settings.access)
+        .routes(grpc::routes(&truth, &signals));
     if settings.reflection {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }

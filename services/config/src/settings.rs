@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use assay_core::winner::Thresholds;
-use assay_platform::Check;
+use assay_platform::{Access, Check};
 use serde::Deserialize;
 
 const RECONCILE_SECONDS: RangeInclusive<u64> = 1..=3_600;
@@ -34,6 +34,9 @@ pub struct Settings {
     pub winner_srm_p_value: f64,
     /// Whether to answer gRPC reflection.
     pub reflection: bool,
+    /// Who may call; everyone, unless `auth` of the process says otherwise.
+    #[serde(skip)]
+    pub access: Access,
 }
 
 impl Default for Settings {
@@ -47,6 +50,7 @@ impl Default for Settings {
             winner_lift: Thresholds::default().lift,
             winner_srm_p_value: Thresholds::default().srm_p_value,
             reflection: true,
+            access: Access::open(),
         }
     }
 }

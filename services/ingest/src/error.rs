@@ -11,6 +11,9 @@ pub enum Error {
     /// Fields of the request itself are wrong.
     #[error(transparent)]
     Invalid(#[from] FieldErrors),
+    /// The caller may not.
+    #[error(transparent)]
+    Access(#[from] Failure),
     /// Imports are not permitted here.
     #[error("imports are not permitted here")]
     ImportNotPermitted,
@@ -37,6 +40,7 @@ impl From<Error> for Failure {
                     .map(|e| FieldViolation::new(e.field, e.rule, e.message))
                     .collect(),
             ),
+            Error::Access(failure) => failure,
             Error::ImportNotPermitted => Self::new(
                 Code::PermissionDenied,
                 "IMPORT_NOT_PERMITTED",

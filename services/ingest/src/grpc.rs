@@ -4,7 +4,7 @@ use assay_core::{
     key::{ExperimentKey, VariantKey},
     time::Timestamp,
 };
-use assay_platform::{Failure, SharedClock};
+use assay_platform::{Failure, Principal, Role, SharedClock};
 use assay_proto::{
     convert::{
         attributes, key_from, namespace_from, optional_timestamp_from, timestamp, timestamp_from, unit_from,
@@ -35,6 +35,7 @@ pub(crate) struct Grpc {
 impl Grpc {
     fn receipt(
         &self,
+        caller: &Principal,
         namespace: String,
         imported: bool,
         records: usize,
@@ -44,8 +45,13 @@ impl Grpc {
             let message = format!("has {records} records; send 1 to {MAX_RECORDS}");
             return Err(FieldError::new(field, "COUNT", message).into());
         }
+        let namespace = namespace_from(namespace, "namespace")?;
+        caller.check_namespace(namespace.as_str())?;
+        if imported {
+            caller.check_role(Role::Importer, "an import")?;
+        }
         Ok(Receipt {
-            namespace: namespace_from(namespace, "namespace")?,
+            namespace,
             received_at: Timestamp::from_micros(self.clock.now_micros()),
             imported,
             lateness_allowance: self.ingest.lateness_allowance,
@@ -59,9 +65,11 @@ impl IngestService for Grpc {
         &self,
         request: Request<pb::RecordEventsRequest>,
     ) -> Result<Response<pb::RecordEventsResponse>, Status> {
+        let caller = Principal::of(request.extensions());
         let request = request.into_inner();
         let receipt = self
             .receipt(
+                &caller,
                 request.namespace,
                 request.imported,
                 request.events.len(),
@@ -82,9 +90,16 @@ impl IngestService for Grpc {
         &self,
         request: Request<pb::RecordExposuresRequest>,
     ) -> Result<Response<pb::RecordExposuresResponse>, Status> {
+        let caller = Principal::of(request.extensions());
         let request = request.into_inner();
         let receipt = self
-            .receipt(request.namespace, true, request.exposures.len(), "exposures")
+            .receipt(
+                &caller,
+                request.namespace,
+                true,
+                request.exposures.len(),
+                "exposures",
+            )
             .map_err(Failure::from)?;
         let sent = request.exposures.into_iter().map(sent_exposure).collect();
         let fates = record_exposures(&self.ingest, &receipt, sent)

@@ -57,7 +57,9 @@ pub async fn serve(
     let service =
         IngestServiceServer::new(grpc::Grpc { ingest, clock }).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let health = Health::new([SERVICE_NAME]);
-    let mut server = Server::new("assay-ingest", listener, health.clone()).routes(Routes::new(service));
+    let mut server = Server::new("assay-ingest", listener, health.clone())
+        .access(settings.access)
+        .routes(Routes::new(service));
     if settings.reflection {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use assay_platform::Check;
+use assay_platform::{Access, Check};
 use serde::Deserialize;
 
 /// One minute to a year.
@@ -15,13 +15,16 @@ pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
     /// Whether imports (records that keep the times they give, and exposures decided elsewhere) are permitted.
-    /// When not set: only on a loopback address.
+    /// When not set: only on a loopback address or where callers have keys. A caller with a key needs the role `importer` besides.
     pub imports: Option<bool>,
     /// How late an event may come and still count, such as `72h`, in 1m to 8760h. Later ones are kept and counted apart.
     #[serde(deserialize_with = "assay_platform::settings::duration")]
     pub lateness_allowance: Duration,
     /// Whether to answer gRPC reflection.
     pub reflection: bool,
+    /// Who may call; everyone, unless `auth` of the process says otherwise.
+    #[serde(skip)]
+    pub access: Access,
 }
 
 impl Default for Settings {
@@ -31,6 +34,7 @@ impl Default for Settings {
             imports: None,
             lateness_allowance: Duration::from_secs(72 * 3600),
             reflection: true,
+            access: Access::open(),
         }
     }
 }
@@ -45,6 +49,7 @@ impl Settings {
 
     /// Whether imports are permitted.
     pub(crate) fn imports_permitted(&self) -> bool {
-        self.imports.unwrap_or_else(|| self.listen.ip().is_loopback())
+        self.imports
+            .unwrap_or_else(|| self.listen.ip().is_loopback() || !self.access.is_open())
     }
 }

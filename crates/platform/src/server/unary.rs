@@ -18,6 +18,7 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::deadline::Deadline;
+use crate::access::{Access, Principal, refusal};
 
 /// Larger messages go through the routes.
 const MAX_BYTES: usize = 64 * 1024;
@@ -35,22 +36,27 @@ pub trait Unary: Send + Sync + 'static {
     /// The method, such as `/assay.assignment.v1.AssignmentService/Assign`.
     fn path(&self) -> &'static str;
 
-    /// Appends the answer to `message`, an encoded request, to `out`, encoded. `None` leaves the call to the routes, whatever was
+    /// Appends the answer to `message`, an encoded request of `caller`, to `out`, encoded. `None` leaves the call to the routes, whatever was
     /// appended; that is the way to refuse one, too.
-    fn answer(&self, message: &[u8], out: &mut Vec<u8>) -> Option<After>;
+    fn answer(&self, caller: &Principal, message: &[u8], out: &mut Vec<u8>) -> Option<After>;
 }
 
-/// Takes each call the short way or through the routes.
+/// Takes each call that `access` admits the short way or through the routes.
 #[derive(Clone)]
 pub(super) struct Ways {
+    access: Option<Access>,
     short: Option<Arc<dyn Unary>>,
     routes: Deadline<Routes>,
 }
 
 impl Ways {
-    pub(super) fn new(short: Option<Arc<dyn Unary>>, routes: Routes) -> Self {
+    pub(super) fn new(access: Option<Access>, short: Option<Arc<dyn Unary>>, routes: Routes) -> Self {
         let routes = Deadline::new(routes.prepare());
-        Self { short, routes }
+        Self {
+            access,
+            short,
+            routes,
+        }
     }
 }
 
@@ -63,7 +69,14 @@ impl Service<Request<Incoming>> for Ways {
         Service::<Request<RequestBody>>::poll_ready(&mut self.routes, cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> WaysFuture {
+    fn call(&mut self, mut request: Request<Incoming>) -> WaysFuture {
+        if let Some(access) = &self.access {
+            match access.admit(request.uri().path(), request.headers()) {
+                Ok(None) => {}
+                Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
+                Err(failure) => return WaysFuture::Refused(Some(Box::new(refusal(&request, failure)))),
+            }
+        }
         let short = self
             .short
             .as_ref()
@@ -127,7 +140,8 @@ impl Reading {
         }
         let mut out = Vec::with_capacity(256);
         out.resize(PREFIX, 0);
-        let after = self.short.answer(message, &mut out)?;
+        let caller = Principal::of(self.request.extensions());
+        let after = self.short.answer(&caller, message, &mut out)?;
         let length = u32::try_from(out.len() - PREFIX).ok()?.to_be_bytes();
         out[1..PREFIX].copy_from_slice(&length);
         Some((out, after))
@@ -153,6 +167,8 @@ fn join(first: Bytes, second: Bytes) -> Bytes {
 
 /// The answer to come.
 pub(super) enum WaysFuture {
+    /// No way: the caller may not.
+    Refused(Option<Box<Response<Body>>>),
     /// The short way, first half.
     Reading(Box<Reading>),
     /// The short way, second half.
@@ -169,6 +185,10 @@ impl Future for WaysFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match &mut *self {
+                Self::Refused(refusal) => match refusal.take() {
+                    Some(refusal) => return Poll::Ready(Ok(refusal.map(AnswerBody::Routed))),
+                    None => *self = Self::Moving,
+                },
                 Self::Reading(reading) => {
                     let is_whole = ready!(reading.poll_read(cx));
                     let answered = if is_whole { reading.answer() } else { None };

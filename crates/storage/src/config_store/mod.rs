@@ -191,7 +191,7 @@ pub enum Write {
 /// Who did what, for the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audit {
-    /// Who asked: a caller's name, or `anonymous`.
+    /// Who asked: the name of the principal that was authenticated, never what a caller says of itself.
     pub actor: String,
     /// What was asked, such as `experiment.start`.
     pub action: String,

@@ -1,7 +1,9 @@
 //! What the requests of all services have in common.
 
-use assay_core::key::{ExperimentKey, MAX_KEY_BYTES};
-use assay_platform::telemetry::current_traceparent;
+use std::sync::Arc;
+
+use assay_core::key::ExperimentKey;
+use assay_platform::{Principal, telemetry::current_traceparent};
 use assay_proto::{
     convert::{key_from, namespace_from},
     field::FieldErrors,
@@ -10,38 +12,25 @@ use tonic::{Request, metadata::MetadataMap};
 
 use crate::{error::Error, experiment::VERSION_MISSING, truth::Call};
 
-/// The header in which a caller says who it is.
-const CALLER: &str = "x-assay-caller";
-const ANONYMOUS: &str = "anonymous";
-
 /// Who calls, and what.
 pub(super) struct Caller {
-    actor: String,
+    principal: Arc<Principal>,
     traceparent: String,
 }
 
 /// The caller and the message of `request`.
 pub(super) fn open<T>(request: Request<T>) -> (Caller, T) {
-    let (metadata, _, message) = request.into_parts();
+    let (metadata, extensions, message) = request.into_parts();
     let traceparent = current_traceparent()
         .or_else(|| traceparent(&metadata))
         .unwrap_or_default();
     (
         Caller {
-            actor: actor(&metadata),
+            principal: Principal::of(&extensions),
             traceparent,
         },
         message,
     )
-}
-
-fn actor(metadata: &MetadataMap) -> String {
-    let named = metadata
-        .get(CALLER)
-        .and_then(|value| value.to_str().ok())
-        .map(str::trim);
-    let named = named.filter(|name| !name.is_empty() && name.len() <= MAX_KEY_BYTES);
-    named.unwrap_or(ANONYMOUS).to_owned()
 }
 
 /// The caller's trace, when none is recorded here: the audit trail keeps it all the same.
@@ -53,12 +42,13 @@ fn traceparent(metadata: &MetadataMap) -> Option<String> {
 }
 
 impl Caller {
-    /// A call in `namespace`, which is `default` when empty.
+    /// A call in `namespace`, which is `default` when empty, and where the caller may work.
     pub(super) fn to(self, namespace: &str) -> Result<Call, Error> {
         let namespace = namespace_from(namespace, "namespace")?;
+        self.principal.check_namespace(namespace.as_str())?;
         Ok(Call {
             namespace,
-            actor: self.actor,
+            actor: self.principal.name.clone(),
             traceparent: self.traceparent,
         })
     }
