@@ -11,3 +11,4 @@ mod lifecycle;
 mod refusals;
 mod results;
 mod traces;
+mod undecodable;

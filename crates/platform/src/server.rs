@@ -18,6 +18,7 @@ mod connections;
 mod deadline;
 mod health;
 mod in_flight;
+mod refusal;
 mod stack;
 mod unary;
 
@@ -184,8 +185,8 @@ impl Server {
         self
     }
 
-    /// Serves until `shutdown`, then drains: not ready, pause, stop accepting, end streams, finish calls. Returns at
-    /// the drain deadline at the latest, whatever hangs.
+    /// Serves until `shutdown`, then drains: not ready, pause, stop accepting, end streams, finish calls. Connections
+    /// without a call are waited for a second, calls until the drain deadline, whatever hangs.
     ///
     /// # Errors
     /// [`ServeError`]; the laggards of a missed deadline are logged, too.
@@ -255,7 +256,9 @@ impl Server {
 }
 
 fn reflect(routes: Routes, descriptors: &[&'static [u8]]) -> Result<Routes, BoxError> {
-    let mut builder = tonic_reflection::server::Builder::configure();
+    // The details of every refusal are of these types.
+    let mut builder = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
     for set in descriptors {
         builder = builder.register_encoded_file_descriptor_set(set);
     }

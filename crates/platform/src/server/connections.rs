@@ -29,7 +29,7 @@ const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Once told to go, a peer without a call may take this long to hang up; then it is cut off.
-const IDLE_GRACE: Duration = Duration::from_secs(1);
+pub(super) const IDLE_GRACE: Duration = Duration::from_secs(1);
 
 /// Accepted connections that wait for their lane.
 const MAX_WAITING: usize = 256;

@@ -37,6 +37,43 @@ async fn r2_a_call_that_never_ends_is_given_up_and_named() {
 }
 
 #[tokio::test]
+async fn a_call_under_way_outlives_the_grace_for_idle_peers() {
+    let gate = Gate::closed();
+    let running = start(&gate, |server| server).await;
+    let address = running.uri.trim_start_matches("http://").to_owned();
+    let mute = tokio::net::TcpStream::connect(address).await.unwrap();
+    let call = tokio::spawn(pass(running.channel()));
+    gate.arrival().await;
+    let mut stopped = tokio::spawn(running.stop());
+    let early = tokio::time::timeout(2 * connections::IDLE_GRACE, &mut stopped).await;
+    assert!(early.is_err(), "{early:?}");
+    gate.open.add_permits(1);
+    assert_eq!(call.await.unwrap(), Code::Ok);
+    stopped.await.unwrap().unwrap();
+    drop(mute);
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_refused_by_name() {
+    use tower::{Service, ServiceExt};
+    let running = start(&Gate::closed(), |server| server).await;
+    let request = http::Request::post(format!("{}/no.Such/Method", running.uri))
+        .header("content-type", "application/grpc")
+        .body(tonic::body::Body::empty())
+        .unwrap();
+    let mut channel = running.channel();
+    let response = channel.ready().await.unwrap().call(request).await.unwrap();
+    let status = tonic::Status::from_header_map(response.headers()).unwrap();
+    let failure = crate::error::Failure::from_status(&status);
+    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(failure.reason, "UNKNOWN_METHOD");
+    assert_eq!(
+        failure.metadata,
+        [("method".to_owned(), "no.Such/Method".to_owned())]
+    );
+}
+
+#[tokio::test]
 async fn a_call_under_way_gets_its_answer() {
     let gate = Gate::closed();
     let running = start(&gate, |server| server).await;

@@ -18,6 +18,7 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::deadline::Deadline;
+use super::refusal::Explained;
 use crate::access::{Access, Principal, refusal};
 
 /// Larger messages go through the routes.
@@ -27,6 +28,9 @@ const MAX_BYTES: usize = 64 * 1024;
 const PREFIX: usize = 5;
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+
+/// The routes, with what goes around them alone.
+type LongWay = Deadline<Explained<Routes>>;
 
 /// What an answer waits for before it goes out.
 pub type After = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
@@ -46,12 +50,12 @@ pub trait Unary: Send + Sync + 'static {
 pub(super) struct Ways {
     access: Option<Access>,
     short: Option<Arc<dyn Unary>>,
-    routes: Deadline<Routes>,
+    routes: LongWay,
 }
 
 impl Ways {
     pub(super) fn new(access: Option<Access>, short: Option<Arc<dyn Unary>>, routes: Routes) -> Self {
-        let routes = Deadline::new(routes.prepare());
+        let routes = Deadline::new(Explained::new(routes.prepare()));
         Self {
             access,
             short,
@@ -109,7 +113,7 @@ pub(super) struct Reading {
     request: Request<Incoming>,
     read: Bytes,
     short: Arc<dyn Unary>,
-    routes: Deadline<Routes>,
+    routes: LongWay,
 }
 
 impl Reading {
@@ -174,7 +178,7 @@ pub(super) enum WaysFuture {
     /// The short way, second half.
     Waiting(Vec<u8>, After),
     /// The long way.
-    Routed(Box<<Deadline<Routes> as Service<Request<RequestBody>>>::Future>),
+    Routed(Box<<LongWay as Service<Request<RequestBody>>>::Future>),
     /// Between two of these.
     Moving,
 }
