@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use assay_core::key::Namespace;
+use assay_core::{key::Namespace, time::Timestamp};
 use assay_storage::{
+    Error,
     config_bus::{self, ConfigBus, EmbeddedConfigBus, Manifest, Publication},
-    config_store::{self, ConfigStore, SqlConfigStore},
+    config_store::{
+        self, Audit, Change, ConfigStore, Expect, Filter, Kind, Resource, SqlConfigStore, Write,
+        laws::samples::flag,
+    },
     sql::Database,
 };
+use sea_orm::ConnectionTrait;
 
 async fn store(url: &str) -> Arc<dyn ConfigStore> {
     let database = Database::connect(url, 4).await.expect("connect");
@@ -57,4 +62,54 @@ async fn memory_obeys_the_laws_of_the_config_bus() {
         }
     };
     config_bus::laws::all(bus, forget).await;
+}
+
+#[tokio::test]
+async fn a7_a_document_that_cannot_be_read_is_told_of_alone() {
+    let directory = tempfile::tempdir().expect("directory");
+    let url = format!("sqlite://{}", directory.path().join("assay.db").display());
+    let store = store(&url).await;
+    let namespace = Namespace::default();
+    let change = Change {
+        namespace: namespace.clone(),
+        writes: ["a", "b"].map(|key| create(flag(&namespace, key))).into(),
+        audit: Audit {
+            actor: "tester".into(),
+            action: "flag.create".into(),
+            subject: "flag/a".into(),
+            reason: String::new(),
+            traceparent: String::new(),
+        },
+        now: Timestamp::from_micros(1_000),
+    };
+    store.commit(change).await.expect("the change fits");
+    let raw = sea_orm::Database::connect(&url).await.expect("connect");
+    raw.execute_unprepared("update resources set document = '{\"v\":1}' where key = 'a'")
+        .await
+        .expect("break it");
+
+    let published = store.published(&namespace).await.expect("the others");
+    let keys: Vec<_> = published.resources.iter().map(Resource::key).collect();
+    assert_eq!(keys, ["b"]);
+    let broken: Vec<_> = published
+        .unreadable
+        .iter()
+        .map(|broken| (broken.kind, broken.key.as_str()))
+        .collect();
+    assert_eq!(broken, [(Kind::Flag, "a")]);
+
+    let filter = Filter::default();
+    let listed = store.list(&namespace, Kind::Flag, &filter, None, 10).await;
+    let error = listed.expect_err("one row cannot be read");
+    assert!(
+        matches!(&error, Error::Corrupt { what, .. } if what == "flag/a of namespace default"),
+        "{error:?}"
+    );
+}
+
+fn create(resource: Resource) -> Write {
+    Write::Put {
+        resource,
+        expect: Expect::Absent,
+    }
 }

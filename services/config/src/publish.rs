@@ -8,14 +8,18 @@ mod plan;
 mod view;
 mod wake;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use assay_core::key::Namespace;
 use assay_platform::{Backoff, Shutdown, error::chain, telemetry::link_span};
 use assay_storage::{
     Error,
     config_bus::{ConfigBus, View},
-    config_store::ConfigStore,
+    config_store::{ConfigStore, Unreadable},
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::Instrument;
@@ -66,6 +70,8 @@ pub(crate) struct Publisher {
     /// What the bus held when it was last read, and what we have written since.
     known: Option<View>,
     outage: bool,
+    /// What could not be read of the truth when it was last looked at.
+    quarantined: BTreeMap<Namespace, BTreeSet<String>>,
 }
 
 impl Publisher {
@@ -77,6 +83,7 @@ impl Publisher {
             interval,
             known: None,
             outage: false,
+            quarantined: BTreeMap::new(),
         }
     }
 
@@ -207,6 +214,7 @@ impl Publisher {
             .cloned()
             .unwrap_or_default();
         let truth = self.store.published(namespace).await?;
+        self.quarantine(namespace, &truth.unreadable);
         let generation = truth.generation;
         match plan(&held, truth) {
             Plan::Nothing => Ok(Some(generation)),
@@ -224,6 +232,25 @@ impl Publisher {
                 tracing::debug!(%namespace, generation, "configuration published");
                 Ok(Some(generation))
             }
+        }
+    }
+
+    /// Tells once of each resource that cannot be read, and once when it can again.
+    fn quarantine(&mut self, namespace: &Namespace, unreadable: &[Unreadable]) {
+        let known = self.quarantined.remove(namespace).unwrap_or_default();
+        let mut now = BTreeSet::new();
+        for Unreadable { kind, key, detail } in unreadable {
+            let resource = format!("{}/{key}", kind.name());
+            if !known.contains(&resource) {
+                tracing::error!(%namespace, resource, error = detail, "a stored resource cannot be read; its last good version stays published");
+            }
+            now.insert(resource);
+        }
+        for resource in known.difference(&now) {
+            tracing::info!(%namespace, resource, "the resource is mended or gone");
+        }
+        if !now.is_empty() {
+            self.quarantined.insert(namespace.clone(), now);
         }
     }
 

@@ -281,6 +281,19 @@ pub struct Published {
     pub generation: u64,
     /// All flags, segments, and experiments but drafts, with the generation of each in its `meta`.
     pub resources: Vec<Resource>,
+    /// Those that are stored but cannot be read. Each is left out alone.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A stored resource that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its key.
+    pub key: String,
+    /// Why, for the log.
+    pub detail: String,
 }
 
 /// One row of the audit trail: a change that was made.
@@ -376,10 +389,10 @@ pub trait ConfigStore: Send + Sync {
     /// [`Error::Unavailable`].
     async fn unpublished(&self) -> Result<Vec<Unpublished>, Error>;
 
-    /// What is to be published of `namespace`, in one consistent read.
+    /// What is to be published of `namespace`, in one consistent read. A resource that cannot be read is told of beside the others.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    /// [`Error::Unavailable`].
     async fn published(&self, namespace: &Namespace) -> Result<Published, Error>;
 
     /// Removes the outbox rows of `namespace` up to `generation`: it has reached the bus.

@@ -26,7 +26,7 @@ use crate::{
     Error,
     sql::{Database, classify, within},
 };
-use row::{count, namespace_of, number, resource_of};
+use row::{count, namespace_of, number, readable, resource_of};
 
 /// The SQL truth, in Postgres or SQLite.
 #[derive(Debug, Clone)]
@@ -174,11 +174,19 @@ impl ConfigStore for SqlConfigStore {
                 .await
                 .map_err(classify)?;
             instant.commit().await?;
-            Ok(Published {
+            let mut published = Published {
                 namespace: namespace.clone(),
                 generation: row.map_or(0, |row| count(row.generation)),
-                resources: rows.into_iter().map(resource_of).collect::<Result<_, _>>()?,
-            })
+                resources: Vec::new(),
+                unreadable: Vec::new(),
+            };
+            for row in rows {
+                match readable(row) {
+                    Ok(resource) => published.resources.push(resource),
+                    Err(unreadable) => published.unreadable.push(unreadable),
+                }
+            }
+            Ok(published)
         })
         .await
     }

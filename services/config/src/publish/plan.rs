@@ -6,7 +6,7 @@ use assay_core::{experiment::Experiment, key::SegmentKey, segment::Segment};
 use assay_proto::bus::{self, encode};
 use assay_storage::{
     config_bus::{Manifest, NamespaceView, Publication, Value, digest},
-    config_store::{Published, Resource},
+    config_store::{Published, Resource, Unreadable},
 };
 use bytes::Bytes;
 
@@ -27,7 +27,8 @@ pub(super) enum Plan {
 /// What makes `held` equal to `truth`.
 pub(super) fn plan(held: &NamespaceView, truth: Published) -> Plan {
     let (namespace, generation) = (truth.namespace, truth.generation);
-    let wanted = wanted(truth.resources);
+    let mut wanted = wanted(truth.resources);
+    wanted.extend(last_good(held, &truth.unreadable));
     let manifest = Manifest {
         generation,
         count: wanted.len() as u64,
@@ -96,6 +97,19 @@ fn wanted(resources: Vec<Resource>) -> BTreeMap<String, Value> {
         }
     }
     wanted
+}
+
+/// What the bus holds of resources that cannot be read: it stays, until they are mended or deleted.
+fn last_good(held: &NamespaceView, unreadable: &[Unreadable]) -> BTreeMap<String, Value> {
+    let is_unreadable = |key: &str| {
+        unreadable.iter().any(|broken| {
+            let name = format!("{}/{}", broken.kind.name(), broken.key);
+            let version = key.strip_prefix(&name);
+            version.is_some_and(|version| version.is_empty() || version.starts_with('@'))
+        })
+    };
+    let kept = held.resources.iter().filter(|(key, _)| is_unreadable(key));
+    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn put(wanted: &mut BTreeMap<String, Value>, generation: u64, published: bus::Published) {

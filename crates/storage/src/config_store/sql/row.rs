@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 
 use crate::{
     Error,
-    config_store::{Kind, Resource, record, tables::resources},
+    config_store::{Kind, Resource, Unreadable, record, tables::resources},
     sql::classify,
 };
 
@@ -48,7 +48,7 @@ pub(super) fn row_of(resource: &Resource) -> Result<resources::Model, Error> {
 
 /// The resource that `row` stores.
 pub(super) fn resource_of(row: resources::Model) -> Result<Resource, Error> {
-    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == row.kind);
+    let kind = kind_of(&row);
     let kind = kind.ok_or_else(|| corrupt(&row.key, format!("{:?} is no kind of resource", row.kind)))?;
     let meta = Meta {
         version: count(row.version),
@@ -63,6 +63,21 @@ pub(super) fn resource_of(row: resources::Model) -> Result<Resource, Error> {
         meta,
     };
     record::decode(identity, &row.document)
+}
+
+/// The resource that `row` stores, or its name and why it cannot be read.
+pub(super) fn readable(row: resources::Model) -> Result<Resource, Unreadable> {
+    let kind = kind_of(&row).expect("published rows are asked for by kind");
+    let key = row.key.clone();
+    resource_of(row).map_err(|error| Unreadable {
+        kind,
+        key,
+        detail: error.to_string(),
+    })
+}
+
+fn kind_of(row: &resources::Model) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.name() == row.kind)
 }
 
 /// The namespace that a column names.

@@ -8,6 +8,8 @@ use assay_core::{
     weights::{Coverage, Weights},
 };
 
+use assay_storage::config_store::Kind;
+
 use super::*;
 
 fn meta(version: u64, generation: u64) -> Meta {
@@ -98,6 +100,15 @@ fn truth(generation: u64, resources: Vec<Resource>) -> Published {
         namespace: Namespace::default(),
         generation,
         resources,
+        unreadable: Vec::new(),
+    }
+}
+
+fn unreadable(kind: Kind, key: &str) -> Unreadable {
+    Unreadable {
+        kind,
+        key: key.to_owned(),
+        detail: "broken".to_owned(),
     }
 }
 
@@ -130,6 +141,32 @@ fn what_was_published_needs_nothing() {
         plan(&held, truth(2, vec![flag("a", 1), flag("b", 2)])),
         Plan::Nothing
     ));
+}
+
+#[test]
+fn a7_of_what_cannot_be_read_the_last_good_version_stays_and_others_go_on() {
+    let held = filled(truth(2, vec![flag("a", 1), flag("ab", 2)]));
+    let broken = Published {
+        unreadable: vec![unreadable(Kind::Flag, "a")],
+        ..truth(3, vec![flag("ab", 3)])
+    };
+    let next = publication(&held, broken.clone());
+    assert_eq!(next.puts.keys().collect::<Vec<_>>(), ["flag/ab"]);
+    assert_eq!(next.deletes, Vec::<String>::new());
+    assert_eq!(next.manifest.count, 2);
+    let mut held = held;
+    held.resources.extend(next.puts);
+    held.manifest = Some(next.manifest);
+    assert!(matches!(plan(&held, broken), Plan::Nothing));
+}
+
+#[test]
+fn a7_what_never_was_readable_is_left_out() {
+    let broken = Published {
+        unreadable: vec![unreadable(Kind::Flag, "a")],
+        ..truth(1, vec![flag("b", 1)])
+    };
+    assert_eq!(filled(broken).resources.keys().collect::<Vec<_>>(), ["flag/b"]);
 }
 
 #[test]
