@@ -160,10 +160,11 @@ fn client(f: &mut fmt::Formatter<'_>, error: &assay_client::Error) -> fmt::Resul
         write!(f, " ({})", failure.reason)?;
     }
     for violation in &failure.violations {
-        // Some services begin the description with the rule, for callers whose library does not know `reason`.
-        let rule = format!("{}: ", violation.reason);
-        let description = violation.description.trim_start_matches(&rule);
-        write!(f, "\n  {}: {description} ({})", violation.field, violation.reason)?;
+        write!(
+            f,
+            "\n  {}: {} ({})",
+            violation.field, violation.description, violation.reason
+        )?;
     }
     Ok(())
 }

@@ -226,12 +226,11 @@ fn refused(reason: &'static str, message: String) -> Failure {
     Failure::new(Code::FailedPrecondition, reason, message)
 }
 
-/// The description begins with the rule, for callers whose library does not know `reason` yet.
 fn with(failure: Failure, errors: FieldErrors) -> Failure {
     errors
         .into_iter()
         .fold(failure, |failure, FieldError { field, rule, message }| {
-            failure.with_violation(FieldViolation::new(field, rule, format!("{rule}: {message}")))
+            failure.with_violation(FieldViolation::new(field, rule, message))
         })
 }
 
@@ -262,14 +261,13 @@ fn store(error: StoreError) -> Failure {
             .with_retry_after(SOON)
             .with_source(error)
         }
-        StoreError::Corrupt { .. } => {
+        StoreError::Corrupt { ref what, .. } => {
             tracing::error!(error = chain(&error), "a stored resource cannot be read");
-            Failure::new(
-                Code::DataLoss,
-                "STORE_CORRUPT",
-                "what is stored cannot be read; tell its operator",
-            )
-            .with_source(error)
+            let message = format!("{what} is stored but cannot be read; tell its operator");
+            let what = what.clone();
+            Failure::new(Code::DataLoss, "STORE_CORRUPT", message)
+                .with_metadata("resource", what)
+                .with_source(error)
         }
         other => Failure::internal(other),
     }
