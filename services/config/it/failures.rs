@@ -129,7 +129,7 @@ async fn s11_what_nobody_expects_is_an_internal_error() {
     told(refused, Code::Internal, "INTERNAL").await;
     let corrupt = || Error::Corrupt {
         store: "postgres",
-        what: "resources".into(),
+        what: "flag/gate of namespace default".into(),
         detail: SECRET.into(),
     };
     told(corrupt, Code::DataLoss, "STORE_CORRUPT").await;
