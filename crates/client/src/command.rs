@@ -259,12 +259,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Call`].
-    pub async fn duplicate(
-        &self,
-        namespace: &str,
-        key: &str,
-        new_key: &str,
-    ) -> Result<pb::Experiment, Error> {
+    pub async fn duplicate(&self, namespace: &str, key: &str, new_key: &str) -> Result<Done, Error> {
         let request = pb::DuplicateExperimentRequest {
             namespace: namespace.to_owned(),
             key: key.to_owned(),
@@ -274,10 +269,9 @@ impl Client {
             let (mut service, request) = (self.experiments(), request.clone());
             async move { service.duplicate_experiment(request).await }
         });
-        response
-            .await?
-            .experiment
-            .ok_or(Error::Incomplete { what: "experiment" })
+        let pb::DuplicateExperimentResponse { experiment, warnings } = response.await?;
+        let experiment = experiment.ok_or(Error::Incomplete { what: "experiment" })?;
+        Ok(Done { experiment, warnings })
     }
 
     /// What Start would refuse, and what is worth a look.

@@ -121,9 +121,23 @@ async fn the_control_of_a_copy_is_pinned_anew() {
     };
     service.flags.update_flag(request).await.unwrap();
     assert_eq!(service.get("a").await.variants[0].value, boolean(false));
+    let request = pb::DuplicateExperimentRequest {
+        key: "a".to_owned(),
+        ..Default::default()
+    };
+    let answer = service.experiments.duplicate_experiment(request).await.unwrap();
+    let answer = answer.into_inner();
+    let copy = answer.experiment.unwrap();
+    assert_eq!(copy.variants[0].value, boolean(true));
+    let same = answer
+        .warnings
+        .iter()
+        .find(|finding| finding.rule == "SAME_VALUE");
     assert_eq!(
-        duplicate(&mut service, "a", "").await.unwrap().variants[0].value,
-        boolean(true)
+        same.map(|finding| finding.field.as_str()),
+        Some("variants[1].value"),
+        "its second variant has served `true` all along: {:?}",
+        answer.warnings
     );
 }
 

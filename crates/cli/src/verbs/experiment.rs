@@ -93,11 +93,12 @@ pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), E
             command(context, c.named, Command::Unarchive { reason: c.reason }).await
         }
         ExperimentVerb::Duplicate { key, new_key } => {
-            let copy = context
+            let done = context
                 .client
                 .duplicate(context.namespace(), &key, &new_key)
                 .await?;
-            resource::print(context, Experiment::of(copy))
+            warn(done.warnings);
+            resource::print(context, Experiment::of(done.experiment))
         }
     }
 }
@@ -129,13 +130,17 @@ async fn command(context: &Context, named: Named, command: Command) -> Result<()
 
 /// Says what became of it.
 fn report(context: &Context, done: Done) -> Result<(), Error> {
-    for warning in done.warnings {
-        output::note(format!("warning: {}", Finding::of(warning).line()));
-    }
+    warn(done.warnings);
     let view = Experiment::of(done.experiment);
     match context.format {
         Format::Table => output::lines(format!("experiment {} is {}", view.key, view.standing())),
         Format::Json | Format::Yaml => resource::print(context, view),
+    }
+}
+
+fn warn(warnings: Vec<pb::Finding>) {
+    for warning in warnings {
+        output::note(format!("warning: {}", Finding::of(warning).line()));
     }
 }
 

@@ -7,7 +7,7 @@ use assay_core::{
     validate::{self, MAX_NAME_BYTES},
 };
 
-use super::{new_salt, references::Found};
+use super::{WithWarnings, new_salt, references::Found};
 use crate::{
     error::{Error, refuse},
     truth::{Call, Deed, Stored, Truth, Writes, name, stored_as},
@@ -22,7 +22,7 @@ pub(crate) async fn duplicate(
     call: &Call,
     key: &str,
     new_key: Option<ExperimentKey>,
-) -> Result<Experiment, Error> {
+) -> Result<WithWarnings, Error> {
     let original: Experiment = truth.get(&call.namespace, key).await?;
     let flag: Flag = truth.get(&call.namespace, original.flag.as_str()).await?;
     if let Some(new_key) = new_key {
@@ -68,12 +68,12 @@ fn copy(original: &Experiment, flag: &Flag, taken: &[ExperimentKey]) -> Experime
     copy
 }
 
-async fn store(truth: &Truth, call: &Call, copy: Experiment, flag: Flag) -> Result<Experiment, Error> {
+async fn store(truth: &Truth, call: &Call, copy: Experiment, flag: Flag) -> Result<WithWarnings, Error> {
     let found = Found::read(truth, call, &copy, Some(flag)).await?;
     refuse(validate::draft(&copy, &found.as_core()).errors)?;
     let deed = Deed::new::<Experiment>("duplicate", copy.key(), "");
-    truth
-        .commit(call, deed, found.check(Writes::default().create(copy)))
-        .await
-        .map(stored_as)
+    let warnings = validate::start(&copy, &found.as_core(), truth.now()).warnings;
+    let writes = found.check(Writes::default().create(copy));
+    let committed = truth.commit(call, deed, writes).await?;
+    Ok((stored_as(committed), warnings))
 }

@@ -261,8 +261,12 @@ impl ExperimentService for Experiments {
         let call = caller.to(&request.namespace)?;
         let key = key(&request.key).map_err(Error::from)?;
         let new_key = decode::new_key(&request.new_key)?;
-        let experiment = self.message(&duplicate(&self.truth, &call, &key, new_key).await?);
-        Ok(Response::new(pb::DuplicateExperimentResponse { experiment }))
+        let (experiment, warnings) = duplicate(&self.truth, &call, &key, new_key).await?;
+        let (experiment, warnings) = (self.message(&experiment), findings(&warnings));
+        Ok(Response::new(pb::DuplicateExperimentResponse {
+            experiment,
+            warnings,
+        }))
     }
 
     async fn delete_experiment(

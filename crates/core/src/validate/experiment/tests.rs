@@ -261,3 +261,24 @@ fn warnings_do_not_hinder() {
     ];
     assert_eq!(names(&findings.warnings), expected);
 }
+
+#[test]
+fn variants_of_one_value_are_worth_a_look() {
+    let same = |source| {
+        started(|e, _, _| {
+            e.source = source;
+            let value = e.variants[0].value.clone();
+            e.variants[1].value = value;
+        })
+    };
+    let warnings = same(AssignmentSource::Assay).warnings;
+    assert!(
+        names(&warnings).contains(&("variants[1].value", "SAME_VALUE")),
+        "{warnings:?}"
+    );
+    let imported = same(AssignmentSource::Imported).warnings;
+    assert!(
+        !names(&imported).contains(&("variants[1].value", "SAME_VALUE")),
+        "what is imported is not served: {imported:?}"
+    );
+}
