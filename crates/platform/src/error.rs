@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub use code::Code;
 pub(crate) use code::name as code_name;
+pub(crate) use wire::UNKNOWN_METHOD;
 pub use wire::DOMAIN;
 
 /// Any error, as the source of a [`Failure`].

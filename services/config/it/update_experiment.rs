@@ -100,7 +100,7 @@ async fn choosing_another_flag_pins_the_control_anew_and_says_so() {
         (updated.flag_key.as_str(), updated.variants[0].value.clone()),
         ("gate", boolean(true))
     );
-    assert_eq!(rules(&answer.warnings), ["CONTROL_REPINNED"]);
+    assert_eq!(rules(&answer.warnings), ["CONTROL_REPINNED", "SAME_VALUE"]);
 
     let nowhere = pb::Experiment {
         flag_key: "nope".to_owned(),

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tonic::{ConnectError, Status, TimeoutExpired};
 use tower::Service;
 
-use crate::error::{BoxError, Code, Failure, chain};
+use crate::error::{BoxError, Code, Failure, UNKNOWN_METHOD, chain};
 
 /// Calls failures of the transport by their right names: a timeout is `DEADLINE_EXCEEDED` (tonic says `CANCELLED`), a
 /// server that cannot be reached, or does not speak gRPC, is `UNAVAILABLE`, and one that does not have the service is
@@ -134,7 +134,7 @@ impl Called {
                 Code::Unavailable,
                 format!("{uri} answers with HTTP {}: it is no gRPC server", http.as_u16()),
             )),
-            Some(code) if code == "12" && headers.get("grpc-message").is_none_or(HeaderValue::is_empty) => {
+            Some(code) if code == "12" && is_unknown_method(headers) => {
                 let service = &self.service;
                 Err(self.failed(
                     Code::Unimplemented,
@@ -151,6 +151,13 @@ impl Called {
             .with_metadata("service", &self.service)
             .into()
     }
+}
+
+/// Whether an `UNIMPLEMENTED` says that nobody serves the method: without a word, or by our own reason.
+fn is_unknown_method(headers: &HeaderMap) -> bool {
+    headers.get("grpc-message").is_none_or(HeaderValue::is_empty)
+        || Status::from_header_map(headers)
+            .is_some_and(|status| Failure::from_status(&status).reason == UNKNOWN_METHOD)
 }
 
 /// Whether `E` is `error` or one of its sources.

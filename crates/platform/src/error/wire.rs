@@ -10,6 +10,9 @@ use crate::telemetry::current_trace_id;
 /// The `domain` of every `google.rpc.ErrorInfo` that Assay sends.
 pub const DOMAIN: &str = "assay";
 
+/// The reason of a refusal by a server of ours that does not serve the method.
+pub(crate) const UNKNOWN_METHOD: &str = "UNKNOWN_METHOD";
+
 impl From<Failure> for Status {
     /// Sends code, reason, message and details. An internal failure is logged here, once and with its whole chain,
     /// and callers get nothing but the id under which it was logged.

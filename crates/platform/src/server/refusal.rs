@@ -11,7 +11,7 @@ use http::{HeaderMap, Request, Response, Uri};
 use tonic::Status;
 use tower::Service;
 
-use crate::error::{Code, Failure, FieldViolation, code_name};
+use crate::error::{Code, Failure, FieldViolation, UNKNOWN_METHOD, code_name};
 
 const GRPC_STATUS: &str = "grpc-status";
 
@@ -110,7 +110,7 @@ fn unknown_method(path: &str) -> Failure {
     let method = path.trim_start_matches('/');
     Failure::new(
         Code::Unimplemented,
-        "UNKNOWN_METHOD",
+        UNKNOWN_METHOD,
         format!("`{method}` is not served here; check the name, and that the address is that of its service"),
     )
     .with_metadata("method", method)
