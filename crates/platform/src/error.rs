@@ -13,8 +13,8 @@ use std::time::Duration;
 
 pub use code::Code;
 pub(crate) use code::name as code_name;
-pub(crate) use wire::UNKNOWN_METHOD;
 pub use wire::DOMAIN;
+pub(crate) use wire::UNKNOWN_METHOD;
 
 /// Any error, as the source of a [`Failure`].
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
