@@ -201,8 +201,8 @@ fn flag_is_ready(findings: &mut Findings, experiment: &Experiment, references: &
         findings.error(STEP, "flag_key", "FLAG_BOUND", message);
     }
     for (i, variant) in experiment.variants.iter().enumerate().filter(|_| is_served) {
-        let before = &experiment.variants[..i];
-        if let Some(same) = before.iter().find(|other| other.value == variant.value) {
+        let mut before = experiment.variants.iter().take(i);
+        if let Some(same) = before.find(|other| other.value == variant.value) {
             let message = format!(
                 "serves the same as variant `{}`, so that there is nothing to tell them apart; change it, unless you compare equals on purpose",
                 same.key
