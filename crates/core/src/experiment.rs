@@ -6,6 +6,7 @@ use crate::{
     lifecycle::{Outcome, PauseMode, State},
     schedule::Schedule,
     time::Timestamp,
+    traffic::Traffic,
     undo::Undo,
     value::Value,
     weights::{Coverage, Weights},
@@ -138,6 +139,8 @@ pub struct Experiment {
     pub confidence: f64,
     /// Units with a fixed variant, for a look.
     pub qa_overrides: Vec<QaOverride>,
+    /// Layer, holdouts, prerequisites, and whether assignments are remembered.
+    pub traffic: Traffic,
     /// When it is to start, or started.
     pub start_time: Option<Timestamp>,
     /// When it is to end.
@@ -240,6 +243,7 @@ impl Experiment {
             salt,
             segment_version: None,
             qa_overrides: Vec::new(),
+            traffic: self.traffic.copy(),
             start_time: None,
             end_time: None,
             completed_at: None,

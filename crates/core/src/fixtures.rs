@@ -3,11 +3,16 @@
 use crate::{
     experiment::{AssignmentSource, Cohort, Experiment, ExperimentMetric, ExposureMode, Role, Variant},
     flag::{Flag, Meta, Variation},
-    key::{ExperimentKey, FlagKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
+    holdout::{Holdout, Scope},
+    key::{
+        ExperimentKey, FlagKey, HoldoutKey, LayerKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey,
+    },
+    layer::Layer,
     lifecycle::State,
     metric::{Direction, Metric, MetricKind},
     schedule::Schedule,
     segment::{Condition, Operator, Rule, Segment},
+    traffic::Traffic,
     value::{Attribute, Value, ValueType},
     weights::{Coverage, Weights},
 };
@@ -37,6 +42,7 @@ pub(crate) fn flag() -> Flag {
         default_value: Value::Bool(false),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        held_defaults: vec![],
         meta: Meta {
             version: 1,
             ..Meta::default()
@@ -80,6 +86,7 @@ pub(crate) fn experiment() -> Experiment {
         exposure: ExposureMode::OnAssign,
         confidence: 0.95,
         qa_overrides: vec![],
+        traffic: Traffic::default(),
         start_time: None,
         end_time: None,
         completed_at: None,
@@ -138,6 +145,42 @@ pub(crate) fn segment(key: &str, name: &str, value: impl Into<Attribute>) -> Seg
         name: String::new(),
         description: String::new(),
         rules: vec![rule(name, Operator::Eq, vec![value.into()])],
+        meta: Meta {
+            version: 1,
+            ..Meta::default()
+        },
+    }
+}
+
+/// The empty layer `key` for users.
+pub(crate) fn layer(key: &str) -> Layer {
+    Layer {
+        namespace: Namespace::default(),
+        key: LayerKey::new(key).unwrap(),
+        name: String::new(),
+        description: String::new(),
+        unit_kind: UnitKind::default(),
+        salt: "5a17".into(),
+        cooldown: crate::layer::DEFAULT_COOLDOWN,
+        allocations: vec![],
+        meta: Meta {
+            version: 1,
+            ..Meta::default()
+        },
+    }
+}
+
+/// The holdout `key` of a tenth of the namespace's users.
+pub(crate) fn holdout(key: &str) -> Holdout {
+    Holdout {
+        namespace: Namespace::default(),
+        key: HoldoutKey::new(key).unwrap(),
+        name: String::new(),
+        description: String::new(),
+        unit_kind: UnitKind::default(),
+        share: Coverage::new(1_000).unwrap(),
+        salt: "b01d".into(),
+        scope: Scope::Namespace,
         meta: Meta {
             version: 1,
             ..Meta::default()

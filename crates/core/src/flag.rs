@@ -2,7 +2,7 @@
 
 use crate::{
     experiment::Variant,
-    key::{FlagKey, Namespace, SegmentKey, Unit, VariantKey},
+    key::{FlagKey, HoldoutKey, Namespace, SegmentKey, Unit, VariantKey},
     time::Timestamp,
     value::{Value, ValueType},
 };
@@ -49,6 +49,15 @@ pub struct UnitOverride {
     pub value: Value,
 }
 
+/// What the units of one holdout are still served where everyone else got a winner.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldDefault {
+    /// The holdout.
+    pub holdout: HoldoutKey,
+    /// The default that the flag had when the first winner was declared beside that holdout.
+    pub value: Value,
+}
+
 /// The named thing that an experiment changes: a placement, a lever, a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Flag {
@@ -70,11 +79,23 @@ pub struct Flag {
     pub segment_overrides: Vec<SegmentOverride>,
     /// Values by unit; beats segment overrides.
     pub unit_overrides: Vec<UnitOverride>,
+    /// Defaults that units in holdouts keep; one for each holdout at most. Written by winners, forgotten with the holdout.
+    pub held_defaults: Vec<HeldDefault>,
     /// Version and times.
     pub meta: Meta,
 }
 
 impl Flag {
+    /// Keeps the present default for the units of each of `holdouts` that has none kept yet: a winner is about to replace it.
+    pub fn hold_default(&mut self, holdouts: &[HoldoutKey]) {
+        for holdout in holdouts {
+            if !self.held_defaults.iter().any(|held| held.holdout == *holdout) {
+                let (holdout, value) = (holdout.clone(), self.default_value.clone());
+                self.held_defaults.push(HeldDefault { holdout, value });
+            }
+        }
+    }
+
     /// Makes the value of `variant`, a winner, the default and the first variation.
     ///
     /// A variation of that value moves to the front; without one, a new one with the variant's key and name is put there, its key made

@@ -115,6 +115,14 @@ key!(
     MetricKey
 );
 key!(
+    /// Key of a layer, unique in its namespace.
+    LayerKey
+);
+key!(
+    /// Key of a holdout, unique in its namespace.
+    HoldoutKey
+);
+key!(
     /// Key of a variant within its experiment, and of a variation within its flag.
     VariantKey
 );

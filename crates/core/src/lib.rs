@@ -3,9 +3,9 @@
 //! No I/O, no clock, no randomness: time, seeds and salts are arguments, so every decision can be replayed and proved.
 //! Nothing here knows of gRPC, SQL, etcd or Redis; conversions to wire and stored forms live with those.
 //!
-//! Read in this order: [`key`], [`value`], [`flag`], [`segment`], [`metric`], [`experiment`], [`lifecycle`], [`commands`], [`schedule`], [`undo`],
-//! [`validate`],
-//! then the two paths that matter: [`bucketing`] → [`snapshot`] → [`assign`] (who gets what), and
+//! Read in this order: [`key`], [`value`], [`flag`], [`segment`], [`metric`], [`layer`], [`holdout`], [`traffic`], [`experiment`],
+//! [`lifecycle`], [`commands`], [`schedule`], [`undo`], [`validate`],
+//! then the two paths that matter: [`bucketing`] → [`snapshot`] → [`memory`] → [`assign`] (who gets what), and
 //! [`record`] → [`fold`] (what came of it).
 #![warn(missing_docs)]
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
@@ -18,14 +18,18 @@ pub mod experiment;
 mod fixtures;
 pub mod flag;
 pub mod fold;
+pub mod holdout;
 pub mod key;
+pub mod layer;
 pub mod lifecycle;
+pub mod memory;
 pub mod metric;
 pub mod record;
 pub mod schedule;
 pub mod segment;
 pub mod snapshot;
 pub mod time;
+pub mod traffic;
 pub mod undo;
 pub mod validate;
 pub mod value;

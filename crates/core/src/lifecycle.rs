@@ -114,6 +114,8 @@ pub enum Action {
     Delete,
     /// [`Command::Duplicate`]
     Duplicate,
+    /// Another cohort for units not seen before; leaves the state as it is, so it is no [`Command`].
+    AddCohort,
 }
 
 /// What a command leads to.
@@ -169,6 +171,7 @@ impl std::fmt::Display for Action {
             Self::Unarchive => "UNARCHIVE",
             Self::Delete => "DELETE",
             Self::Duplicate => "DUPLICATE",
+            Self::AddCohort => "ADD_COHORT",
         })
     }
 }

@@ -9,7 +9,9 @@ use crate::{
     bucketing::Seed,
     experiment::Experiment,
     flag::Flag,
+    holdout::{Held, Holdout},
     key::{ExperimentKey, FlagKey, Namespace, Unit, UnitKind, VariantKey},
+    layer::{self, BucketRange},
     segment::{Audience, Segment},
     value::{Attributes, Value, ValueType},
 };
@@ -25,6 +27,8 @@ pub struct Configuration {
     pub flags: Vec<Flag>,
     /// Its segments: the latest version of each, and every version that an experiment has pinned.
     pub segments: Vec<Segment>,
+    /// Its holdouts.
+    pub holdouts: Vec<Holdout>,
     /// Its experiments; drafts among them are passed over.
     pub experiments: Vec<Experiment>,
 }
@@ -64,6 +68,8 @@ pub(crate) struct CompiledFlag {
     value_type: ValueType,
     by_unit: HashMap<Unit, Value>,
     by_segment: Vec<(Arc<Audience>, Value)>,
+    /// What units in holdouts are served in place of the default.
+    held: Vec<(Arc<Held>, Value)>,
 }
 
 /// What an experiment does to units in its present state.
@@ -73,6 +79,8 @@ pub(crate) struct CompiledExperiment {
     pub(crate) unit_kind: UnitKind,
     /// Units with a fixed variant; empty from COMPLETED on.
     pub(crate) qa: HashMap<Unit, Arc<Choice>>,
+    /// The holdouts that keep their units out of it.
+    pub(crate) holdouts: Vec<Arc<Held>>,
     pub(crate) phase: Phase,
 }
 
@@ -90,6 +98,14 @@ pub(crate) enum Phase {
 /// A running split.
 #[derive(Debug)]
 pub(crate) struct Split {
+    /// Its place in a layer, if it is in one.
+    pub(crate) place: Option<Place>,
+    /// What other flags must serve.
+    pub(crate) prerequisites: Vec<(FlagKey, Value)>,
+    pub(crate) recall: Recall,
+    pub(crate) keep: Keep,
+    /// Whether nobody new is enrolled.
+    pub(crate) is_held: bool,
     pub(crate) audience: Arc<Audience>,
     /// The attributes that the audience looks at, sorted, each once.
     pub(crate) segmenting: Vec<String>,
@@ -101,6 +117,43 @@ pub(crate) struct Split {
     pub(crate) ranges: Vec<(u32, Arc<Choice>)>,
     pub(crate) cohort: u32,
     pub(crate) exposes: bool,
+}
+
+/// The buckets of an experiment in its layer.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) seed: Seed,
+    /// In order, not overlapping.
+    pub(crate) ranges: Vec<BucketRange>,
+}
+
+impl Place {
+    /// Whether the layer gave the unit of this id to the experiment.
+    pub(crate) fn has(&self, unit_id: &str) -> bool {
+        layer::holds(&self.ranges, self.seed.bucket(unit_id))
+    }
+}
+
+/// When it must be known what is remembered of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recall {
+    /// Never: the hash says the same.
+    Never,
+    /// Once it is eligible.
+    Eligible,
+    /// Before segment and coverage are asked.
+    First,
+}
+
+/// Whether and when a first assignment is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Keep {
+    /// It is not.
+    No,
+    /// Some time after the answer: until another cohort opens the hash says the same.
+    Later,
+    /// Before the answer: whoever is first decides.
+    First,
 }
 
 /// A variant that may be given.
@@ -153,6 +206,14 @@ impl Split {
             .expect("weights sum to the whole, so the last range ends after the last bucket")
             .1
     }
+
+    /// The variant of this key.
+    pub(crate) fn named(&self, key: &VariantKey) -> Option<&Choice> {
+        self.ranges
+            .iter()
+            .map(|(_, choice)| &**choice)
+            .find(|choice| choice.key == *key)
+    }
 }
 
 impl CompiledFlag {
@@ -165,6 +226,12 @@ impl CompiledFlag {
             .by_segment
             .iter()
             .find(|(audience, _)| audience.matches(attributes));
+        hit.map(|(_, value)| value)
+    }
+
+    /// The old default, if `unit` is in a holdout for which the flag keeps one.
+    pub(crate) fn held(&self, unit: &Unit) -> Option<&Value> {
+        let hit = self.held.iter().find(|(held, _)| held.holds(unit));
         hit.map(|(_, value)| value)
     }
 }

@@ -3,13 +3,22 @@
 mod experiment;
 mod resource;
 mod segment;
+mod traffic;
 mod update;
 
-use crate::{flag::Flag, key::ExperimentKey, metric::Metric, segment::Segment, time::Timestamp};
+use crate::{
+    flag::Flag,
+    key::{ExperimentKey, FlagKey},
+    layer::Layer,
+    metric::Metric,
+    segment::Segment,
+    time::Timestamp,
+};
 
 pub use experiment::{draft, override_conflict, start};
 pub use resource::{flag, metric};
 pub use segment::segment;
+pub use traffic::{MAX_COOLDOWN, MAX_LAYERS, MAX_PREREQUISITES, holdout, layer};
 pub use update::{moved_dates, update};
 
 /// Longest name, owner, tag, event, attribute and unit of a metric, in bytes.
@@ -155,6 +164,12 @@ pub struct References<'a> {
     pub metrics: Vec<&'a Metric>,
     /// Key of another experiment that has the flag bound.
     pub flag_bound_by: Option<&'a ExperimentKey>,
+    /// Its layer.
+    pub layer: Option<&'a Layer>,
+    /// Those of the flags of its prerequisites that exist.
+    pub prerequisite_flags: Vec<&'a Flag>,
+    /// A way through prerequisites that comes back or is too long, as [`crate::traffic::prerequisite_path`] finds it.
+    pub prerequisite_path: Option<Vec<FlagKey>>,
 }
 
 fn end_has_passed(end: Timestamp) -> String {

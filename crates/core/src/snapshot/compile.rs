@@ -6,22 +6,28 @@ use std::{
 };
 
 use super::{
-    Choice, CompiledExperiment, CompiledFlag, Configuration, Phase, Rejected, Snapshot, Split, Target,
+    Choice, CompiledExperiment, CompiledFlag, Configuration, Keep, Phase, Place, Recall, Rejected, Snapshot, Split,
+    Target,
 };
 use crate::{
     assign::Reason,
-    bucketing::{Domain, Seed, partition_seed},
+    bucketing::{BUCKETS, Domain, Seed, partition_seed},
     experiment::{AssignmentSource, Experiment, ExposureMode},
     flag::Flag,
-    key::SegmentKey,
+    holdout::{Held, Holdout},
+    key::{HoldoutKey, SegmentKey},
     lifecycle::{Outcome, PauseMode, State},
     segment::{Audience, Segment, compile_all},
+    traffic::{Eligibility, Sticky},
     value::{Value, ValueType},
 };
 
 pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>) {
     let mut rejected = Vec::new();
-    let segments = Segments::compile(&configuration.segments, &mut rejected);
+    let parts = Parts {
+        segments: Segments::compile(&configuration.segments, &mut rejected),
+        holdouts: holdouts(&configuration.holdouts),
+    };
     let mut snapshot = Snapshot {
         namespace: configuration.namespace.clone(),
         generation: configuration.generation,
@@ -30,7 +36,7 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
         by_experiment: HashMap::new(),
     };
     for flag in &configuration.flags {
-        match compile_flag(flag, &segments) {
+        match compile_flag(flag, &parts) {
             Ok(compiled) => {
                 let target = Target {
                     flag: Arc::new(compiled),
@@ -52,7 +58,7 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
     // The current experiment of a flag is its live one, else its latest completed one: it comes last and so stays attached.
     experiments.sort_by_key(|e| (e.state.is_live(), e.completed_at, &e.key));
     for experiment in experiments {
-        if let Err(reason) = attach(&mut snapshot, experiment, &segments) {
+        if let Err(reason) = attach(&mut snapshot, experiment, &parts) {
             rejected.push(Rejected {
                 resource: format!("experiment {}", experiment.key),
                 reason,
@@ -64,7 +70,7 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
 
 /// Makes `experiment` the current one of its flag, and known by its own key. A broken one takes its place too, but empty:
 /// the flag serves its default, never an older experiment.
-fn attach(snapshot: &mut Snapshot, experiment: &Experiment, segments: &Segments<'_>) -> Result<(), String> {
+fn attach(snapshot: &mut Snapshot, experiment: &Experiment, parts: &Parts<'_>) -> Result<(), String> {
     let Some(target) = snapshot.by_flag.get_mut(&experiment.flag) else {
         return Err(format!("its flag `{}` is missing or rejected", experiment.flag));
     };
@@ -76,12 +82,23 @@ fn attach(snapshot: &mut Snapshot, experiment: &Experiment, segments: &Segments<
         snapshot.by_experiment.insert(experiment.key.clone(), target);
         return Ok(());
     }
-    let compiled = compile_experiment(experiment, target.flag.value_type, segments).map(Arc::new);
+    let compiled = compile_experiment(experiment, target.flag.value_type, parts).map(Arc::new);
     target.experiment = compiled.as_ref().ok().cloned();
     snapshot
         .by_experiment
         .insert(experiment.key.clone(), target.clone());
     compiled.map(drop)
+}
+
+/// What flags and experiments refer to, compiled.
+struct Parts<'a> {
+    segments: Segments<'a>,
+    holdouts: HashMap<&'a HoldoutKey, Arc<Held>>,
+}
+
+fn holdouts(holdouts: &[Holdout]) -> HashMap<&HoldoutKey, Arc<Held>> {
+    let compiled = holdouts.iter().map(|holdout| (&holdout.key, Arc::new(holdout.compile())));
+    compiled.collect()
 }
 
 /// Compiled segments by key and version; `None` for a broken one.
@@ -113,7 +130,7 @@ impl<'a> Segments<'a> {
     }
 }
 
-fn compile_flag<'a>(flag: &'a Flag, segments: &Segments<'a>) -> Result<CompiledFlag, String> {
+fn compile_flag<'a>(flag: &'a Flag, parts: &Parts<'a>) -> Result<CompiledFlag, String> {
     let typed = |value: &Value| check_type(value, flag.value_type).map(|()| value.clone());
     let mut by_unit = HashMap::new();
     for o in &flag.unit_overrides {
@@ -121,7 +138,14 @@ fn compile_flag<'a>(flag: &'a Flag, segments: &Segments<'a>) -> Result<CompiledF
     }
     let mut by_segment = Vec::new();
     for o in &flag.segment_overrides {
-        by_segment.push((segments.latest(&o.segment)?, typed(&o.value)?));
+        by_segment.push((parts.segments.latest(&o.segment)?, typed(&o.value)?));
+    }
+    let mut held = Vec::new();
+    for kept in &flag.held_defaults {
+        // A holdout that is gone holds nobody any more.
+        if let Some(holdout) = parts.holdouts.get(&kept.holdout) {
+            held.push((holdout.clone(), typed(&kept.value)?));
+        }
     }
     Ok(CompiledFlag {
         key: flag.key.clone(),
@@ -129,13 +153,14 @@ fn compile_flag<'a>(flag: &'a Flag, segments: &Segments<'a>) -> Result<CompiledF
         value_type: flag.value_type,
         by_unit,
         by_segment,
+        held,
     })
 }
 
 fn compile_experiment<'a>(
     experiment: &'a Experiment,
     value_type: ValueType,
-    segments: &Segments<'a>,
+    parts: &Parts<'a>,
 ) -> Result<CompiledExperiment, String> {
     let choices = choices(experiment, value_type)?;
     let choice = |key: &str| {
@@ -151,10 +176,15 @@ fn compile_experiment<'a>(
     let phase = match &experiment.state {
         State::Draft => Phase::Default(Reason::NoExperiment),
         State::Scheduled => Phase::Default(Reason::Scheduled),
-        State::Running => Phase::Split(compile_split(experiment, &choices, segments)?),
+        State::Running => Phase::Split(compile_split(experiment, &choices, &parts.segments)?),
         State::Paused(PauseMode::ServeDefault) => Phase::Default(Reason::Paused),
         // Without remembered assignments nobody is known to be assigned already.
-        State::Paused(PauseMode::HoldEnrollment) => Phase::Default(Reason::EnrollmentHeld),
+        State::Paused(PauseMode::HoldEnrollment) if experiment.traffic.sticky == Sticky::HashOnly => {
+            Phase::Default(Reason::EnrollmentHeld)
+        }
+        State::Paused(PauseMode::HoldEnrollment) => {
+            Phase::Split(compile_split(experiment, &choices, &parts.segments)?)
+        }
         State::Completed(Outcome::Winner(winner)) => Phase::Winner(choice(winner.as_str())?),
         State::Completed(Outcome::Pending | Outcome::NoWinner) => Phase::Default(Reason::Completed),
         State::Ended(_) => Phase::Default(Reason::Ended),
@@ -164,8 +194,22 @@ fn compile_experiment<'a>(
         key: experiment.key.clone(),
         unit_kind: experiment.unit_kind.clone(),
         qa,
+        holdouts: compile_holdouts(experiment, parts)?,
         phase,
     })
+}
+
+/// The holdouts that `experiment` has pinned. While it is live they exist; later a missing one holds nobody any more.
+fn compile_holdouts(experiment: &Experiment, parts: &Parts<'_>) -> Result<Vec<Arc<Held>>, String> {
+    let mut compiled = Vec::new();
+    for key in &experiment.traffic.holdouts {
+        match parts.holdouts.get(key) {
+            Some(held) => compiled.push(held.clone()),
+            None if experiment.state.is_live() => return Err(format!("holdout `{key}` is missing or rejected")),
+            None => {}
+        }
+    }
+    Ok(compiled)
 }
 
 /// The variants in declared order, control first.
@@ -207,16 +251,54 @@ fn compile_split<'a>(
         (Some(key), None) => segments.latest(key)?,
     };
     let segmenting: BTreeSet<_> = audience.attributes().map(str::to_owned).collect();
+    let traffic = &experiment.traffic;
+    let place = traffic.layer.as_ref().map(|layer| Place {
+        seed: Seed::new(Domain::Layer, &layer.salt),
+        ranges: layer.ranges.clone(),
+    });
+    // In a layer the coverage is the experiment's share of the buckets, so whoever has a place there is admitted.
+    let admitted_below = if place.is_some() { BUCKETS } else { experiment.coverage.buckets() };
+    let prerequisites = traffic.prerequisites.iter().map(|p| (p.flag.clone(), p.value.clone()));
+    let is_held = matches!(experiment.state, State::Paused(PauseMode::HoldEnrollment));
     Ok(Split {
+        place,
+        prerequisites: prerequisites.collect(),
+        recall: recall(experiment, is_held),
+        keep: keep(experiment),
+        is_held,
         audience,
         segmenting: segmenting.into_iter().collect(),
         coverage_seed: Seed::new(Domain::Coverage, &experiment.salt),
-        admitted_below: experiment.coverage.buckets(),
+        admitted_below,
         split_seed: Seed::new(Domain::Split, &experiment.salt),
         ranges: weights.range_ends().zip(choices.iter().cloned()).collect(),
         cohort: cohort.number,
         exposes: experiment.exposure == ExposureMode::OnAssign,
     })
+}
+
+/// When what is remembered may differ from what the hash says.
+fn recall(experiment: &Experiment, is_held: bool) -> Recall {
+    let traffic = &experiment.traffic;
+    match (traffic.sticky, traffic.eligibility) {
+        (Sticky::HashOnly, _) => Recall::Never,
+        (Sticky::Stored, Eligibility::AtEnrollment) => Recall::First,
+        (Sticky::Stored, Eligibility::EachRequest) if is_held || has_cohorts(experiment) => Recall::Eligible,
+        (Sticky::Stored, Eligibility::EachRequest) => Recall::Never,
+    }
+}
+
+fn keep(experiment: &Experiment) -> Keep {
+    match experiment.traffic.sticky {
+        Sticky::HashOnly => Keep::No,
+        Sticky::Stored if has_cohorts(experiment) => Keep::First,
+        Sticky::Stored => Keep::Later,
+    }
+}
+
+/// Whether units may have been split by other weights than others, now or on a replica that is a generation ahead.
+fn has_cohorts(experiment: &Experiment) -> bool {
+    experiment.cohorts.len() > 1 || experiment.traffic.opening.is_some()
 }
 
 fn check_type(value: &Value, value_type: ValueType) -> Result<(), String> {

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use super::{
     Findings, MAX_METRICS, MAX_NAME_BYTES, MAX_QA_OVERRIDES, MAX_TAGS, MAX_TEXT_BYTES, MAX_VARIANTS,
-    References, Step, resource,
+    References, Step, resource, traffic,
 };
 use crate::{
     commands::DEFAULT_RUN,
@@ -23,6 +23,7 @@ pub fn draft(experiment: &Experiment, references: &References<'_>) -> Findings {
     metrics(&mut findings, experiment);
     dates(&mut findings, experiment);
     qa_overrides(&mut findings, experiment);
+    traffic::draft(&mut findings, experiment, references);
     findings.by_step()
 }
 
@@ -174,6 +175,7 @@ pub fn start(experiment: &Experiment, references: &References<'_>, now: Timestam
     metrics_are_ready(&mut findings, experiment, references, now);
     segment_is_ready(&mut findings, experiment, references);
     dates_are_ready(&mut findings, experiment, now);
+    traffic::ready(&mut findings, experiment, references, now);
     findings.by_step()
 }
 

@@ -1,7 +1,7 @@
 //! What may be edited, and when.
 
 use super::{Findings, Step};
-use crate::{experiment::Experiment, lifecycle::State, time::Timestamp};
+use crate::{experiment::Experiment, key::LayerKey, lifecycle::State, time::Timestamp};
 
 /// Checks which fields `updated` changes against what the state of `current` allows; `CONFIG_LOCKED` for each other.
 ///
@@ -35,6 +35,18 @@ pub fn update(current: &Experiment, updated: &Experiment) -> Findings {
         ),
         (SegmentAndTraffic, "coverage", old.coverage != new.coverage),
         (SegmentAndTraffic, "segment_key", old.segment != new.segment),
+        (SegmentAndTraffic, "sticky", old.traffic.sticky != new.traffic.sticky),
+        (
+            SegmentAndTraffic,
+            "eligibility",
+            old.traffic.eligibility != new.traffic.eligibility,
+        ),
+        (SegmentAndTraffic, "layer_key", layer_key(old) != layer_key(new)),
+        (
+            SegmentAndTraffic,
+            "prerequisites",
+            old.traffic.prerequisites != new.traffic.prerequisites,
+        ),
         (SegmentAndTraffic, "start_time", old.start_time != new.start_time),
         (SegmentAndTraffic, "end_time", old.end_time != new.end_time),
         (
@@ -75,6 +87,10 @@ pub fn moved_dates(current: &Experiment, updated: &Experiment, now: Timestamp) -
         findings.error(STEP, "end_time", "END_TIME_IN_PAST", super::end_has_passed(end));
     }
     findings
+}
+
+fn layer_key(experiment: &Experiment) -> Option<&LayerKey> {
+    experiment.traffic.layer.as_ref().map(|layer| &layer.key)
 }
 
 /// Whether `field` may change as it does in the state of `current`.

@@ -123,6 +123,7 @@ fn started(change: impl FnOnce(&mut Experiment, &mut Flag, &mut Vec<Metric>)) ->
         segment: Some(&segment).filter(|segment| experiment.segment.as_ref() == Some(&segment.key)),
         metrics: metrics.iter().collect(),
         flag_bound_by: None,
+        ..References::default()
     };
     start(&experiment, &references, NOW)
 }
@@ -189,6 +190,7 @@ fn a_bound_flag_is_refused_with_the_name_of_the_experiment() {
             segment: None,
             metrics: vec![&metric],
             flag_bound_by: Some(&key),
+            ..References::default()
         };
         let dates = (Some(Timestamp::default()), Some(NOW));
         let experiment = Experiment {

@@ -4,10 +4,11 @@ use super::*;
 use crate::{
     experiment::{AssignmentSource, ExposureMode, QaOverride},
     fixtures::{experiment_in, user, variant_key},
-    key::{FlagKey, UnitKind},
+    key::{FlagKey, LayerKey, UnitKind},
     lifecycle::{Outcome, PauseMode},
     schedule::EndAction,
     time::Timestamp,
+    traffic::{Eligibility, InLayer, Prerequisite, Sticky},
     validate::tests::{NOW, ios, one, owned, weights},
     value::Value,
     weights::Coverage,
@@ -16,7 +17,7 @@ use crate::{
 type Edit = (&'static str, fn(&mut Experiment));
 
 /// One edit of every field that people edit.
-const EDITS: [Edit; 19] = [
+const EDITS: [Edit; 23] = [
     ("name", |e| e.name.push('x')),
     ("description", |e| e.description.push('x')),
     ("hypothesis", |e| e.hypothesis.push('x')),
@@ -38,6 +39,17 @@ const EDITS: [Edit; 19] = [
     ("variants.weight", |e| e.cohorts = weights(&[1, 9_999])),
     ("coverage", |e| e.coverage = Coverage::new(5_000).unwrap()),
     ("segment_key", |e| e.segment = ios()),
+    ("sticky", |e| e.traffic.sticky = Sticky::Stored),
+    ("eligibility", |e| e.traffic.eligibility = Eligibility::AtEnrollment),
+    ("layer_key", |e| {
+        e.traffic.layer = Some(InLayer::new(LayerKey::new("checkout").unwrap()))
+    }),
+    ("prerequisites", |e| {
+        e.traffic.prerequisites.push(Prerequisite {
+            flag: FlagKey::new("other").unwrap(),
+            value: Value::Bool(true),
+        })
+    }),
     ("start_time", |e| e.start_time = Some(Timestamp::MIN)),
     ("end_time", |e| {
         e.end_time = Some(NOW.plus(Duration::from_secs(1)))

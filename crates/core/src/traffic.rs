@@ -1,0 +1,200 @@
+//! How an experiment shares units with others, and whether it remembers whom it gave what.
+
+use crate::{
+    experiment::{AssignmentSource, Experiment},
+    key::{ExperimentKey, FlagKey, HoldoutKey, LayerKey},
+    layer::{BucketRange, Layer, LayerFull},
+    lifecycle::State,
+    time::Timestamp,
+    value::Value,
+    weights::Weights,
+};
+
+/// Most flags on a path of prerequisites, the experiment's own flag not counted.
+pub const MAX_PREREQUISITE_DEPTH: u32 = 5;
+
+/// Whether first assignments are remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Sticky {
+    /// No: the hash alone decides.
+    #[default]
+    HashOnly,
+    /// Yes, put-if-absent in the unit store.
+    Stored,
+}
+
+/// When it is checked whether a unit is eligible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Eligibility {
+    /// Every time: a unit that stops matching gets the default, and its variant again when it matches.
+    #[default]
+    EachRequest,
+    /// When it is first assigned; afterwards segment and coverage are not asked any more. Needs [`Sticky::Stored`].
+    AtEnrollment,
+}
+
+/// The place of an experiment in its layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InLayer {
+    /// The layer.
+    pub key: LayerKey,
+    /// The layer's salt, pinned at Start; empty before.
+    pub salt: String,
+    /// The buckets that it was given at Start and since, in order; kept as history when it has ended.
+    pub ranges: Vec<BucketRange>,
+}
+
+impl InLayer {
+    /// In the layer `key`, without buckets yet.
+    pub fn new(key: LayerKey) -> Self {
+        Self {
+            key,
+            salt: String::new(),
+            ranges: Vec::new(),
+        }
+    }
+}
+
+/// What another flag must serve a unit for it to be admitted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prerequisite {
+    /// The other flag.
+    pub flag: FlagKey,
+    /// What it must serve; of its type.
+    pub value: Value,
+}
+
+/// A cohort that is about to open: until then first assignments are remembered before they are answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The weights that it will have.
+    pub weights: Weights,
+    /// A generation that is no later than the one that announced it.
+    pub since: u64,
+}
+
+/// How an experiment shares units with others.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Traffic {
+    /// Whether assignments are remembered.
+    pub sticky: Sticky,
+    /// When eligibility is checked.
+    pub eligibility: Eligibility,
+    /// Its layer; without one it shares units with all experiments.
+    pub layer: Option<InLayer>,
+    /// The holdouts of its scope, pinned at Start.
+    pub holdouts: Vec<HoldoutKey>,
+    /// What other flags must serve; all must hold.
+    pub prerequisites: Vec<Prerequisite>,
+    /// The cohort that is about to open.
+    pub opening: Option<Opening>,
+}
+
+impl Traffic {
+    /// What a copy of the experiment has of it: nothing that Start writes.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            layer: self.layer.as_ref().map(|layer| InLayer::new(layer.key.clone())),
+            holdouts: Vec::new(),
+            opening: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same with what Start and other commands write taken from `stored`: edits do not touch it.
+    #[must_use]
+    pub fn edited(self, stored: &Self) -> Self {
+        let place = |layer: InLayer| match &stored.layer {
+            Some(kept) if kept.key == layer.key => kept.clone(),
+            _ => InLayer::new(layer.key),
+        };
+        Self {
+            layer: self.layer.map(place),
+            holdouts: stored.holdouts.clone(),
+            opening: stored.opening.clone(),
+            ..self
+        }
+    }
+}
+
+/// Gives `experiment`, which was `before`, the buckets that its state and coverage ask for, and takes back what it no longer needs.
+///
+/// Scheduled, running and paused it has its coverage's share of the layer; completed it keeps what it has, for Undo; back in draft it has
+/// none, and nobody has met it; ended or archived its buckets cool down. Calling it again changes nothing.
+///
+/// # Errors
+/// [`LayerFull`]; then nothing has changed.
+pub fn settle(
+    layer: &mut Layer,
+    before: &Experiment,
+    experiment: &mut Experiment,
+    now: Timestamp,
+) -> Result<(), LayerFull> {
+    if experiment.source == AssignmentSource::Imported {
+        return Ok(());
+    }
+    let wanted = experiment.coverage.buckets();
+    let Some(place) = experiment.traffic.layer.as_mut().filter(|place| place.key == layer.key) else {
+        return Ok(());
+    };
+    match &experiment.state {
+        State::Draft => {
+            layer.release(&experiment.key, now, before.state != State::Scheduled);
+            *place = InLayer::new(place.key.clone());
+        }
+        State::Scheduled | State::Running | State::Paused(_) => {
+            place.ranges = layer.allocate(&experiment.key, wanted, now)?;
+            place.salt.clone_from(&layer.salt);
+        }
+        State::Completed(_) => {}
+        State::Ended(_) | State::Archived { .. } => layer.release(&experiment.key, now, true),
+    }
+    Ok(())
+}
+
+/// Whether somebody may open another cohort: it runs or is paused, remembers its units, and no cohort is opening already.
+pub fn may_add_cohort(experiment: &Experiment) -> bool {
+    matches!(experiment.state, State::Running | State::Paused(_))
+        && experiment.traffic.sticky == Sticky::Stored
+        && experiment.traffic.opening.is_none()
+}
+
+/// The way back to `flag` through prerequisites, or a way that is too long, if `experiment` is stored beside `others`.
+///
+/// `others` are the experiments that may be served: drafts and live ones. A way names flags, beginning with the experiment's own.
+pub fn prerequisite_path(experiment: &Experiment, others: &[Experiment]) -> Option<Vec<FlagKey>> {
+    let mut path = vec![experiment.flag.clone()];
+    let own = |flag: &FlagKey| *flag == experiment.flag;
+    walk(&experiment.traffic.prerequisites, &experiment.key, &own, others, &mut path).then_some(path)
+}
+
+/// Whether a way through `prerequisites` comes back or is too long; then it is left in `path`.
+fn walk(
+    prerequisites: &[Prerequisite],
+    skip: &ExperimentKey,
+    is_own: &impl Fn(&FlagKey) -> bool,
+    others: &[Experiment],
+    path: &mut Vec<FlagKey>,
+) -> bool {
+    for prerequisite in prerequisites {
+        let comes_back = is_own(&prerequisite.flag);
+        path.push(prerequisite.flag.clone());
+        if comes_back || path.len() > MAX_PREREQUISITE_DEPTH as usize + 1 {
+            return true;
+        }
+        let next = others
+            .iter()
+            .filter(|other| other.flag == prerequisite.flag && other.key != *skip);
+        for other in next {
+            if walk(&other.traffic.prerequisites, skip, is_own, others, path) {
+                return true;
+            }
+        }
+        path.pop();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;
