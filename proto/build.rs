@@ -2,11 +2,13 @@
 
 use std::{env, path::PathBuf};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "assay/common/v1/unit.proto",
     "assay/config/v1/flag.proto",
     "assay/config/v1/segment.proto",
     "assay/config/v1/metric.proto",
+    "assay/config/v1/layer.proto",
+    "assay/config/v1/holdout.proto",
     "assay/config/v1/experiment.proto",
     "assay/assignment/v1/assignment.proto",
     "assay/ingest/v1/ingest.proto",

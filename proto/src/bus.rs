@@ -1,6 +1,6 @@
 //! What the configuration bus carries: one published resource in each value, in a form that is kept readable for ever.
 
-use assay_core::{experiment::Experiment, flag::Flag, segment::Segment};
+use assay_core::{experiment::Experiment, flag::Flag, holdout::Holdout, segment::Segment};
 use prost::Message;
 
 use crate::{
@@ -21,6 +21,8 @@ pub enum Published {
     Segment(Segment),
     /// An experiment.
     Experiment(Experiment),
+    /// A holdout.
+    Holdout(Holdout),
 }
 
 impl Published {
@@ -32,6 +34,7 @@ impl Published {
             Self::Flag(flag) => format!("flag/{}", flag.key),
             Self::Segment(segment) => format!("segment/{}@{}", segment.key, segment.meta.version),
             Self::Experiment(experiment) => format!("experiment/{}", experiment.key),
+            Self::Holdout(holdout) => format!("holdout/{}", holdout.key),
         }
     }
 }
@@ -42,6 +45,7 @@ pub fn encode(published: &Published) -> Vec<u8> {
         Published::Flag(flag) => resource::Resource::Flag(flag.into()),
         Published::Segment(segment) => resource::Resource::Segment(segment.into()),
         Published::Experiment(experiment) => resource::Resource::Experiment(experiment.into()),
+        Published::Holdout(holdout) => resource::Resource::Holdout(holdout.into()),
     };
     Resource {
         resource: Some(resource),
@@ -73,6 +77,10 @@ pub fn decode(bytes: &[u8]) -> Result<Published, FieldErrors> {
             .try_into()
             .map(Published::Experiment)
             .map_err(|e| e.under("experiment")),
+        Some(resource::Resource::Holdout(holdout)) => holdout
+            .try_into()
+            .map(Published::Holdout)
+            .map_err(|e| e.under("holdout")),
         None => Err(FieldErrors::one(
             "resource",
             "REQUIRED",

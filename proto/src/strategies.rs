@@ -7,14 +7,20 @@ use assay_core::{
         AssignmentSource, Cohort, Experiment, ExperimentMetric, ExposureMode, Pause, QaOverride, Role,
         Variant,
     },
-    flag::{Flag, Meta, SegmentOverride, UnitOverride, Variation},
-    key::{ExperimentKey, FlagKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
+    flag::{Flag, HeldDefault, Meta, SegmentOverride, UnitOverride, Variation},
+    holdout::{Holdout, Scope},
+    key::{
+        ExperimentKey, FlagKey, HoldoutKey, LayerKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind,
+        VariantKey,
+    },
+    layer::{Allocation, BucketRange, Layer},
     lifecycle::{Outcome, PauseMode, State},
     metric::{Aggregation, Direction, Metric, MetricKind},
     record::{Event, Exposure},
     schedule::{EndAction, Schedule},
     segment::{Condition, Operator, Rule, Segment, SegmentReference},
     time::Timestamp,
+    traffic::{Eligibility, InLayer, Opening, Prerequisite, Sticky, Traffic},
     value::{Attribute, Attributes, Value, ValueType},
     weights::{Coverage, WHOLE, Weights},
 };
@@ -118,7 +124,14 @@ pub(crate) fn flag() -> impl Strategy<Value = Flag> {
         ValueType::Json,
     ]);
     let names = (namespace(), key(), text(), text());
-    let parts = (vec(variation, 1..4), vec(by_segment, 0..3), vec(by_unit, 0..3));
+    let held = (keyed(|key| HoldoutKey::new(key).unwrap()), value());
+    let held = held.prop_map(|(holdout, value)| HeldDefault { holdout, value });
+    let parts = (
+        vec(variation, 1..4),
+        vec(by_segment, 0..3),
+        vec(by_unit, 0..3),
+        vec(held, 0..3),
+    );
     (names, value_type, value(), parts, meta()).prop_map(|(names, value_type, default_value, parts, meta)| {
         Flag {
             namespace: names.0,
@@ -130,6 +143,7 @@ pub(crate) fn flag() -> impl Strategy<Value = Flag> {
             default_value,
             segment_overrides: parts.1,
             unit_overrides: parts.2,
+            held_defaults: parts.3,
             meta,
         }
     })
@@ -283,6 +297,98 @@ fn schedule() -> impl Strategy<Value = Schedule> {
     })
 }
 
+fn ranges() -> impl Strategy<Value = Vec<BucketRange>> {
+    vec(0_u32..1_000_000, 0..5).prop_map(|firsts| {
+        let range = |first| BucketRange::new(first, first + 1).unwrap();
+        firsts.into_iter().map(range).collect()
+    })
+}
+
+fn layer_key() -> impl Strategy<Value = LayerKey> {
+    keyed(|key| LayerKey::new(key).unwrap())
+}
+
+fn traffic() -> impl Strategy<Value = Traffic> {
+    let modes = (
+        select(vec![Sticky::HashOnly, Sticky::Stored]),
+        select(vec![Eligibility::EachRequest, Eligibility::AtEnrollment]),
+    );
+    let place = (layer_key(), text(), ranges()).prop_map(|(key, salt, ranges)| InLayer { key, salt, ranges });
+    let holdout = keyed(|key| HoldoutKey::new(key).unwrap());
+    let prerequisite = (keyed(|key| FlagKey::new(key).unwrap()), value());
+    let prerequisite = prerequisite.prop_map(|(flag, value)| Prerequisite { flag, value });
+    let opening = (weights(2), any::<u64>()).prop_map(|(weights, since)| Opening { weights, since });
+    (
+        modes,
+        option::of(place),
+        vec(holdout, 0..3),
+        vec(prerequisite, 0..3),
+        option::of(opening),
+    )
+        .prop_map(
+            |((sticky, eligibility), layer, holdouts, prerequisites, opening)| Traffic {
+                sticky,
+                eligibility,
+                layer,
+                holdouts,
+                prerequisites,
+                opening,
+            },
+        )
+}
+
+pub(crate) fn layer() -> impl Strategy<Value = Layer> {
+    let held = (key(), ranges(), option::of(time())).prop_map(|(key, ranges, free_at)| Allocation {
+        experiment: ExperimentKey::new(key).unwrap(),
+        ranges,
+        free_at,
+    });
+    let texts = (text(), text(), text());
+    (
+        namespace(),
+        layer_key(),
+        key(),
+        texts,
+        0_u64..1 << 50,
+        vec(held, 0..4),
+        meta(),
+    )
+        .prop_map(
+            |(namespace, layer, unit_kind, texts, cooldown, allocations, meta)| Layer {
+                namespace,
+                key: layer,
+                name: texts.0,
+                description: texts.1,
+                unit_kind: UnitKind::new(unit_kind).unwrap(),
+                salt: texts.2,
+                cooldown: Duration::from_micros(cooldown),
+                allocations,
+                meta,
+            },
+        )
+}
+
+pub(crate) fn holdout() -> impl Strategy<Value = Holdout> {
+    let scope = prop_oneof![
+        Just(Scope::Namespace),
+        vec(layer_key(), 1..4).prop_map(Scope::Layers)
+    ];
+    let texts = (text(), text(), text());
+    (namespace(), key(), key(), texts, 0..=WHOLE, scope, meta()).prop_map(
+        |(namespace, holdout, unit_kind, texts, share, scope, meta)| Holdout {
+            namespace,
+            key: HoldoutKey::new(holdout).unwrap(),
+            name: texts.0,
+            description: texts.1,
+            unit_kind: UnitKind::new(unit_kind).unwrap(),
+            share: Coverage::new(share).unwrap(),
+            salt: texts.2,
+            scope,
+            meta,
+        },
+    )
+}
+
 pub(crate) fn experiment() -> impl Strategy<Value = Experiment> {
     let texts = (text(), text(), text(), text(), text(), text());
     let names = (namespace(), key(), key(), key(), vec(text(), 0..3));
@@ -303,7 +409,7 @@ pub(crate) fn experiment() -> impl Strategy<Value = Experiment> {
         0..=WHOLE,
         0.501..0.999,
     );
-    let parts = (vec(metric, 0..4), vec(qa, 0..3), vec(pause, 0..3));
+    let parts = (vec(metric, 0..4), vec(qa, 0..3), vec(pause, 0..3), traffic());
     let segment = (option::of(segment_key()), option::of(1..=u64::MAX));
     let times = (
         option::of(time()),
@@ -345,6 +451,7 @@ pub(crate) fn experiment() -> impl Strategy<Value = Experiment> {
                 exposure: modes.1,
                 confidence: modes.3,
                 qa_overrides: parts.1,
+                traffic: parts.3,
                 start_time: times.0,
                 end_time: times.1,
                 completed_at: times.2,

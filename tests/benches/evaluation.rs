@@ -55,6 +55,7 @@ pub(crate) fn configuration(n: usize) -> anyhow::Result<Configuration> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let (flags, experiments) = pairs.into_iter().unzip();
     Ok(Configuration {
+        holdouts: Vec::new(),
         namespace: Namespace::default(),
         generation: 1,
         flags,
@@ -81,6 +82,7 @@ fn flag(i: usize) -> anyhow::Result<Flag> {
         default_value: Value::Bool(false),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        held_defaults: Vec::new(),
         meta: Meta {
             version: 1,
             ..Meta::default()
@@ -122,6 +124,7 @@ fn experiment(i: usize) -> anyhow::Result<Experiment> {
         exposure: ExposureMode::OnAssign,
         confidence: 0.95,
         qa_overrides: vec![],
+        traffic: Default::default(),
         start_time: None,
         end_time: None,
         completed_at: None,

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how it is written.
 
 mod resource;
+mod traffic;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use resource::{ExperimentFields, Fields, FlagFields, MetricFields, SegmentFields};
+pub(crate) use traffic::{HoldoutFields, LayerFields};
 
 use crate::output::Format;
 
@@ -66,6 +68,12 @@ pub(crate) enum Verb {
     /// Definitions over events.
     #[command(subcommand)]
     Metric(Plain<MetricFields>),
+    /// Bucket spaces within which experiments exclude each other.
+    #[command(subcommand)]
+    Layer(Plain<LayerFields>),
+    /// Units kept out of all experiments of a scope.
+    #[command(subcommand)]
+    Holdout(Plain<HoldoutFields>),
     /// Controlled comparisons and their lifecycle.
     #[command(subcommand)]
     Experiment(ExperimentVerb),
@@ -123,7 +131,7 @@ pub(crate) struct DemoArgs {
     pub(crate) exit: bool,
 }
 
-/// The verbs of flags, segments and metrics.
+/// The verbs of flags, segments, metrics, layers and holdouts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plain<F: Args + std::fmt::Debug> {
     #[command(flatten)]

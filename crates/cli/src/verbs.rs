@@ -57,6 +57,8 @@ pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), Error> {
         Verb::Flag(verb) => plain::<view::flag::Flag, _>(&context, verb).await,
         Verb::Segment(verb) => plain::<view::segment::Segment, _>(&context, verb).await,
         Verb::Metric(verb) => plain::<view::metric::Metric, _>(&context, verb).await,
+        Verb::Layer(verb) => plain::<view::layer::Layer, _>(&context, verb).await,
+        Verb::Holdout(verb) => plain::<view::holdout::Holdout, _>(&context, verb).await,
         Verb::Experiment(verb) => experiment::run(&context, verb).await,
         Verb::Assign(args) => assign::run(&context, args).await,
         Verb::Results { experiment } => results::results(&context, &experiment).await,

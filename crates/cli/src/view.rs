@@ -5,6 +5,8 @@
 
 pub(crate) mod experiment;
 pub(crate) mod flag;
+pub(crate) mod holdout;
+pub(crate) mod layer;
 pub(crate) mod metric;
 pub(crate) mod result;
 pub(crate) mod segment;

@@ -21,6 +21,7 @@ use assay_proto::{
     assignment::v1::assignment_service_client::AssignmentServiceClient,
     config::v1::{
         experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
+        holdout_service_client::HoldoutServiceClient, layer_service_client::LayerServiceClient,
         metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
     },
     ingest::v1::ingest_service_client::IngestServiceClient,
@@ -111,6 +112,16 @@ impl Client {
     /// The generated client of `assay.config.v1.ExperimentService`.
     pub fn experiments(&self) -> ExperimentServiceClient<Channel> {
         ExperimentServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.config.v1.LayerService`.
+    pub fn layers(&self) -> LayerServiceClient<Channel> {
+        LayerServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.config.v1.HoldoutService`.
+    pub fn holdouts(&self) -> HoldoutServiceClient<Channel> {
+        HoldoutServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     /// The generated client of `assay.assignment.v1.AssignmentService`.

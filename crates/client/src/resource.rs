@@ -1,4 +1,4 @@
-//! Flags, segments, metrics and experiments: the same five calls for each.
+//! Flags, segments, metrics, experiments, layers and holdouts: the same five calls for each.
 
 use assay_proto::config::v1 as pb;
 
@@ -15,7 +15,7 @@ pub struct Target {
     pub version: u64,
 }
 
-/// What all four kinds of resources can do.
+/// What all kinds of resources can do.
 pub trait Resource: Clone + Send + Sync + Sized {
     /// What people call the kind, such as `flag`.
     const KIND: &'static str;
@@ -176,4 +176,14 @@ resource!(
     create_experiment CreateExperimentRequest, get_experiment GetExperimentRequest,
     list_experiments ListExperimentsRequest, update_experiment UpdateExperimentRequest,
     delete_experiment DeleteExperimentRequest
+);
+resource!(
+    "layer", layers, layer, layers, Layer,
+    create_layer CreateLayerRequest, get_layer GetLayerRequest, list_layers ListLayersRequest,
+    update_layer UpdateLayerRequest, delete_layer DeleteLayerRequest
+);
+resource!(
+    "holdout", holdouts, holdout, holdouts, Holdout,
+    create_holdout CreateHoldoutRequest, get_holdout GetHoldoutRequest, list_holdouts ListHoldoutsRequest,
+    update_holdout UpdateHoldoutRequest, delete_holdout DeleteHoldoutRequest
 );

@@ -241,7 +241,12 @@ impl<'s> Question<'s, '_> {
     }
 
     /// The answer when a prerequisite does not hold, or when it cannot be known whether it does.
-    fn failed_prerequisite(&self, split: &Split, answer: Assignment<'s>, depth: u32) -> Option<Assignment<'s>> {
+    fn failed_prerequisite(
+        &self,
+        split: &Split,
+        answer: Assignment<'s>,
+        depth: u32,
+    ) -> Option<Assignment<'s>> {
         for (flag, value) in &split.prerequisites {
             if depth >= MAX_PREREQUISITE_DEPTH {
                 return Some(default(answer, Reason::PrerequisiteFailed));

@@ -6,7 +6,7 @@ use crate::{
     lifecycle::{Outcome, PauseMode, State},
     schedule::Schedule,
     time::Timestamp,
-    traffic::Traffic,
+    traffic::{Sticky, Traffic},
     undo::Undo,
     value::Value,
     weights::{Coverage, Weights},
@@ -177,7 +177,7 @@ impl Experiment {
 
     /// Whether the variant that a unit got is stored, so that it can be told later which units have one.
     pub fn stores_assignments(&self) -> bool {
-        false
+        self.traffic.sticky == Sticky::Stored
     }
 
     /// The control's pinned value and the default of `flag`, when that has moved since pinning. Until a decision: a winner moves the

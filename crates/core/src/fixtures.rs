@@ -5,7 +5,8 @@ use crate::{
     flag::{Flag, Meta, Variation},
     holdout::{Holdout, Scope},
     key::{
-        ExperimentKey, FlagKey, HoldoutKey, LayerKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey,
+        ExperimentKey, FlagKey, HoldoutKey, LayerKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind,
+        VariantKey,
     },
     layer::Layer,
     lifecycle::State,

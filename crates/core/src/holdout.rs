@@ -93,7 +93,10 @@ mod tests {
     #[test]
     fn the_scope_is_the_namespace_or_some_layers() {
         let layer = |key: &str| LayerKey::new(key).unwrap();
-        let layered = Holdout { scope: Scope::Layers(vec![layer("checkout")]), ..holdout("h") };
+        let layered = Holdout {
+            scope: Scope::Layers(vec![layer("checkout")]),
+            ..holdout("h")
+        };
         let mut in_layer = experiment();
         assert!(holdout("h").covers(&in_layer));
         assert!(!layered.covers(&in_layer));
@@ -112,15 +115,25 @@ mod tests {
         };
         assert!(!of(|e| e.unit_kind = UnitKind::new("device").unwrap()));
         assert!(!of(|e| e.source = AssignmentSource::Imported));
-        let all = Holdout { share: Coverage::FULL, ..holdout("h") }.compile();
+        let all = Holdout {
+            share: Coverage::FULL,
+            ..holdout("h")
+        }
+        .compile();
         assert!(all.holds(&user("1")));
         assert!(!all.holds(&Unit::new(UnitKind::new("device").unwrap(), "1").unwrap()));
     }
 
     #[test]
     fn it_holds_its_share() {
-        let held = Holdout { share: Coverage::new(1_000).unwrap(), ..holdout("h") }.compile();
-        let n = (0..20_000).filter(|id| held.holds(&user(&format!("user-{id}")))).count();
+        let held = Holdout {
+            share: Coverage::new(1_000).unwrap(),
+            ..holdout("h")
+        }
+        .compile();
+        let n = (0..20_000)
+            .filter(|id| held.holds(&user(&format!("user-{id}"))))
+            .count();
         // 2,000 ± 5 σ.
         assert!((1_788..=2_212).contains(&n), "{n}");
     }

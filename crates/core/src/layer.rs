@@ -179,7 +179,10 @@ impl Layer {
 
     /// What `experiment` has, in order; nothing once it was given back.
     pub fn held_by(&self, experiment: &ExperimentKey) -> &[BucketRange] {
-        let held = self.allocations.iter().find(|held| held.experiment == *experiment);
+        let held = self
+            .allocations
+            .iter()
+            .find(|held| held.experiment == *experiment);
         held.filter(|held| held.free_at.is_none())
             .map_or(&[], |held| held.ranges.as_slice())
     }

@@ -101,21 +101,6 @@ impl Traffic {
             ..self.clone()
         }
     }
-
-    /// The same with what Start and other commands write taken from `stored`: edits do not touch it.
-    #[must_use]
-    pub fn edited(self, stored: &Self) -> Self {
-        let place = |layer: InLayer| match &stored.layer {
-            Some(kept) if kept.key == layer.key => kept.clone(),
-            _ => InLayer::new(layer.key),
-        };
-        Self {
-            layer: self.layer.map(place),
-            holdouts: stored.holdouts.clone(),
-            opening: stored.opening.clone(),
-            ..self
-        }
-    }
 }
 
 /// Gives `experiment`, which was `before`, the buckets that its state and coverage ask for, and takes back what it no longer needs.
@@ -135,7 +120,12 @@ pub fn settle(
         return Ok(());
     }
     let wanted = experiment.coverage.buckets();
-    let Some(place) = experiment.traffic.layer.as_mut().filter(|place| place.key == layer.key) else {
+    let Some(place) = experiment
+        .traffic
+        .layer
+        .as_mut()
+        .filter(|place| place.key == layer.key)
+    else {
         return Ok(());
     };
     match &experiment.state {
@@ -166,7 +156,14 @@ pub fn may_add_cohort(experiment: &Experiment) -> bool {
 pub fn prerequisite_path(experiment: &Experiment, others: &[Experiment]) -> Option<Vec<FlagKey>> {
     let mut path = vec![experiment.flag.clone()];
     let own = |flag: &FlagKey| *flag == experiment.flag;
-    walk(&experiment.traffic.prerequisites, &experiment.key, &own, others, &mut path).then_some(path)
+    walk(
+        &experiment.traffic.prerequisites,
+        &experiment.key,
+        &own,
+        others,
+        &mut path,
+    )
+    .then_some(path)
 }
 
 /// Whether a way through `prerequisites` comes back or is too long; then it is left in `path`.

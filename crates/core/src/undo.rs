@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     experiment::{Experiment, Variant},
-    flag::{Flag, Variation},
+    flag::{Flag, HeldDefault, Variation},
     lifecycle::{Action, Outcome, State, allowed_actions},
     time::Timestamp,
     value::Value,
@@ -31,6 +31,8 @@ pub struct FlagBefore {
     pub variations: Vec<Variation>,
     /// The default.
     pub default_value: Value,
+    /// The old defaults that it kept for holdouts.
+    pub held_defaults: Vec<HeldDefault>,
 }
 
 impl FlagBefore {
@@ -39,6 +41,7 @@ impl FlagBefore {
         Self {
             variations: flag.variations.clone(),
             default_value: flag.default_value.clone(),
+            held_defaults: flag.held_defaults.clone(),
         }
     }
 
@@ -48,8 +51,10 @@ impl FlagBefore {
         let mut before = flag.clone();
         before.variations.clone_from(&self.variations);
         before.default_value.clone_from(&self.default_value);
+        before.held_defaults.clone_from(&self.held_defaults);
         let mut promoted = before.clone();
         promoted.promote(winner);
+        promoted.held_defaults.clone_from(&flag.held_defaults);
         (promoted == *flag).then_some(before)
     }
 }

@@ -11,8 +11,15 @@ proptest! {
         flag in strategies::flag(),
         segment in strategies::segment(),
         experiment in strategies::experiment(),
+        holdout in strategies::holdout(),
     ) {
-        for published in [Published::Flag(flag), Published::Segment(segment), Published::Experiment(experiment)] {
+        let all = [
+            Published::Flag(flag),
+            Published::Segment(segment),
+            Published::Experiment(experiment),
+            Published::Holdout(holdout),
+        ];
+        for published in all {
             let bytes = encode(&published);
             prop_assert_eq!(&bytes, &encode(&published));
             prop_assert_eq!(decode(&bytes), Ok(published));

@@ -17,6 +17,7 @@ pub fn assignment(asked: &str, answer: &Assignment<'_>) -> pb::Assignment {
         reason: pb::Reason::from(answer.reason).into(),
         cohort: answer.cohort,
         generation: answer.generation,
+        remembered: answer.is_remembered,
     }
 }
 

@@ -1,5 +1,6 @@
 mod parts;
 mod state;
+mod traffic;
 
 use assay_core::{
     experiment::{Cohort, Experiment, Variant},
@@ -75,6 +76,16 @@ pub fn experiment_from(
         "qa_overrides",
         parts::qa_override_from,
     ));
+    let traffic = errors.keep(traffic::traffic_from(traffic::Fields {
+        sticky: experiment.sticky,
+        eligibility: experiment.eligibility,
+        layer_key: experiment.layer_key,
+        layer_salt: experiment.layer_salt,
+        layer_ranges: experiment.layer_ranges,
+        holdout_keys: experiment.holdout_keys,
+        prerequisites: experiment.prerequisites,
+        cohort_opening: experiment.cohort_opening,
+    }));
     let start_time = errors.keep(optional_timestamp_from(experiment.start_time, "start_time"));
     let end_time = errors.keep(optional_timestamp_from(experiment.end_time, "end_time"));
     let schedule = errors.keep(parts::schedule_from(
@@ -114,6 +125,7 @@ pub fn experiment_from(
             exposure: exposure?,
             confidence: confidence?,
             qa_overrides: qa_overrides?,
+            traffic: traffic?,
             start_time: start_time?,
             end_time: end_time?,
             completed_at: completed_at?,
@@ -164,7 +176,7 @@ fn cohort_from(cohort: pb::Cohort) -> Result<Cohort, FieldErrors> {
     })
 }
 
-fn weights_from(shares: Vec<u32>, field: &str) -> Result<Weights, FieldErrors> {
+pub(super) fn weights_from(shares: Vec<u32>, field: &str) -> Result<Weights, FieldErrors> {
     if shares.iter().all(|share| *share == 0) {
         return Ok(Weights::even(shares.len()));
     }
@@ -190,6 +202,7 @@ fn confidence_from(confidence: f64) -> Result<f64, FieldErrors> {
 impl From<&Experiment> for pb::Experiment {
     fn from(experiment: &Experiment) -> Self {
         let state = state::StateFields::from(&experiment.state);
+        let traffic = traffic::Fields::from(&experiment.traffic);
         let actions = allowed_actions(&experiment.state);
         let shares = experiment
             .cohorts
@@ -249,6 +262,14 @@ impl From<&Experiment> for pb::Experiment {
             undo_until: experiment.undo.as_ref().map(|undo| timestamp(undo.until)),
             control_drift: None,
             end_reached_at: experiment.schedule.end_reached_at.map(timestamp),
+            sticky: traffic.sticky,
+            eligibility: traffic.eligibility,
+            layer_key: traffic.layer_key,
+            layer_ranges: traffic.layer_ranges,
+            prerequisites: traffic.prerequisites,
+            layer_salt: traffic.layer_salt,
+            holdout_keys: traffic.holdout_keys,
+            cohort_opening: traffic.cohort_opening,
         }
     }
 }
@@ -278,5 +299,6 @@ pub fn lifecycle_action(action: Action) -> Option<pb::LifecycleAction> {
         Action::Unarchive => pb::LifecycleAction::Unarchive,
         Action::Delete => pb::LifecycleAction::Delete,
         Action::Duplicate => pb::LifecycleAction::Duplicate,
+        Action::AddCohort => pb::LifecycleAction::AddCohort,
     })
 }

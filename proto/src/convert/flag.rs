@@ -1,6 +1,6 @@
 use assay_core::{
-    flag::{Flag, SegmentOverride, UnitOverride, Variation},
-    key::{FlagKey, SegmentKey, VariantKey},
+    flag::{Flag, HeldDefault, SegmentOverride, UnitOverride, Variation},
+    key::{FlagKey, HoldoutKey, SegmentKey, VariantKey},
     value::Value,
 };
 
@@ -31,6 +31,7 @@ impl TryFrom<pb::Flag> for Flag {
             segment_override_from,
         ));
         let by_unit = errors.keep(each(flag.unit_overrides, "unit_overrides", unit_override_from));
+        let held = errors.keep(each(flag.held_defaults, "held_defaults", held_default_from));
         let meta = errors.keep(meta_from(
             flag.version,
             flag.generation,
@@ -49,6 +50,7 @@ impl TryFrom<pb::Flag> for Flag {
                 default_value,
                 segment_overrides: by_segment?,
                 unit_overrides: by_unit?,
+                held_defaults: held?,
                 meta: meta?,
             })
         };
@@ -116,6 +118,7 @@ impl From<&Flag> for pb::Flag {
                 .map(pb::SegmentOverride::from)
                 .collect(),
             unit_overrides: flag.unit_overrides.iter().map(pb::UnitOverride::from).collect(),
+            held_defaults: flag.held_defaults.iter().map(pb::HeldDefault::from).collect(),
             version: flag.meta.version,
             generation: flag.meta.generation,
             created_at: meta_time(flag.meta.created_at),
@@ -139,6 +142,25 @@ impl From<&SegmentOverride> for pb::SegmentOverride {
         Self {
             segment_key: hit.segment.to_string(),
             value: Some(value_to(&hit.value)),
+        }
+    }
+}
+
+fn held_default_from(held: pb::HeldDefault) -> Result<HeldDefault, FieldErrors> {
+    let mut errors = FieldErrors::default();
+    let holdout = errors.keep(key_from(held.holdout_key, "holdout_key", HoldoutKey::new));
+    let value = errors.keep(value_from(held.value, "value"));
+    let made = holdout
+        .zip(value)
+        .map(|(holdout, value)| HeldDefault { holdout, value });
+    errors.finish(made)
+}
+
+impl From<&HeldDefault> for pb::HeldDefault {
+    fn from(held: &HeldDefault) -> Self {
+        Self {
+            holdout_key: held.holdout.to_string(),
+            value: Some(value_to(&held.value)),
         }
     }
 }

@@ -8,6 +8,8 @@ mod answer;
 mod attributes;
 mod experiment;
 mod flag;
+mod holdout;
+mod layer;
 mod metric;
 mod names;
 mod segment;

@@ -1,6 +1,8 @@
 use assay_core::{
     experiment::Experiment,
     flag::Flag,
+    holdout::Holdout,
+    layer::Layer,
     metric::Metric,
     segment::Segment,
     time::Timestamp,
@@ -29,6 +31,12 @@ proptest! {
     #[test]
     fn metrics_come_back(metric in strategies::metric()) {
         prop_assert_eq!(Metric::try_from(pb::Metric::from(&metric)), Ok(metric));
+    }
+
+    #[test]
+    fn layers_and_holdouts_come_back(layer in strategies::layer(), holdout in strategies::holdout()) {
+        prop_assert_eq!(Layer::try_from(pb::Layer::from(&layer)), Ok(layer));
+        prop_assert_eq!(Holdout::try_from(pb::Holdout::from(&holdout)), Ok(holdout));
     }
 
     #[test]

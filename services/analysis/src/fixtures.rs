@@ -58,6 +58,7 @@ pub(crate) fn experiment(variants: &[&str]) -> Experiment {
         exposure: ExposureMode::OnAssign,
         confidence: 0.95,
         qa_overrides: vec![],
+        traffic: Default::default(),
         start_time: None,
         end_time: None,
         completed_at: None,

@@ -28,6 +28,7 @@ pub(crate) fn flag(key: &str) -> Flag {
         default_value: Value::Bool(false),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        held_defaults: Vec::new(),
         meta: meta(1),
     }
 }
@@ -39,6 +40,7 @@ pub(crate) fn overridden(key: &str, unit: &str) -> Flag {
             unit,
             value: Value::Bool(true),
         }],
+        held_defaults: Vec::new(),
         ..flag(key)
     }
 }
@@ -87,6 +89,7 @@ pub(crate) fn experiment(flag: &str, state: State) -> Experiment {
         exposure: ExposureMode::OnAssign,
         confidence: 0.95,
         qa_overrides: vec![],
+        traffic: Default::default(),
         start_time: None,
         end_time: None,
         completed_at: None,

@@ -9,6 +9,7 @@ use assay_config::{Ports, Settings, serve};
 use assay_platform::{Channel, ChannelOptions, Code, Failure, MockClock, Shutdown, connect_lazy};
 use assay_proto::config::v1::{
     self as pb, experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
+    holdout_service_client::HoldoutServiceClient, layer_service_client::LayerServiceClient,
     metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
 };
 use assay_storage::{
@@ -27,6 +28,8 @@ pub(crate) struct Service {
     pub(crate) segments: SegmentServiceClient<Channel>,
     pub(crate) metrics: MetricServiceClient<Channel>,
     pub(crate) experiments: ExperimentServiceClient<Channel>,
+    pub(crate) layers: LayerServiceClient<Channel>,
+    pub(crate) holdouts: HoldoutServiceClient<Channel>,
     pub(crate) store: Arc<dyn ConfigStore>,
     pub(crate) bus: Arc<dyn ConfigBus>,
     pub(crate) clock: MockClock,
@@ -85,6 +88,8 @@ impl Service {
             flags: FlagServiceClient::new(channel.clone()),
             segments: SegmentServiceClient::new(channel.clone()),
             metrics: MetricServiceClient::new(channel.clone()),
+            layers: LayerServiceClient::new(channel.clone()),
+            holdouts: HoldoutServiceClient::new(channel.clone()),
             experiments: ExperimentServiceClient::new(channel),
             store,
             bus,

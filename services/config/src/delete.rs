@@ -23,12 +23,10 @@ pub(crate) async fn delete<R: Simple>(
             remedy,
         });
     }
+    let writes = Writes::default().delete(&current);
+    let writes = current.go_along(truth, call, writes).await?;
     truth
-        .commit(
-            call,
-            Deed::new::<R>("delete", key, ""),
-            Writes::default().delete(&current),
-        )
+        .commit(call, Deed::new::<R>("delete", key, ""), writes)
         .await?;
     Ok(())
 }

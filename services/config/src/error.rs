@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use assay_core::{
+    layer::LayerFull,
     lifecycle::{Action, InvalidTransition},
     time::Timestamp,
     validate::Violation,
@@ -44,6 +45,8 @@ pub(crate) enum Error {
          added; wait until it has completed, or use unit overrides"
     )]
     OverrideConflict { segment: String, experiment: String },
+    #[error(transparent)]
+    LayerFull(LayerFull),
     #[error("{flag} is bound by {by}; complete that one, or choose another flag")]
     FlagBound { flag: String, by: String },
     #[error(
@@ -198,6 +201,17 @@ impl From<Error> for Failure {
             Error::OverrideConflict { segment, experiment } => refused("OVERRIDE_CONFLICT", message)
                 .with_metadata("segment", segment)
                 .with_metadata("experiment", experiment),
+            Error::LayerFull(full) => {
+                let holders = full
+                    .holders
+                    .iter()
+                    .map(|holder| format!("experiment/{}", holder.experiment));
+                refused("LAYER_FULL", message)
+                    .with_metadata("layer", full.layer.to_string())
+                    .with_metadata("free_buckets", full.free.to_string())
+                    .with_metadata("wanted_buckets", full.wanted.to_string())
+                    .with_metadata("by", join(&holders.collect::<Vec<_>>()))
+            }
             Error::FlagBound { flag, by } => refused("FLAG_BOUND", message)
                 .with_metadata("flag", flag)
                 .with_metadata("by", by),

@@ -15,6 +15,7 @@ pub(crate) mod schedule;
 pub(crate) mod sketch;
 pub(crate) mod start;
 pub(crate) mod stop;
+mod traffic;
 pub(crate) mod unarchive;
 pub(crate) mod undo;
 pub(crate) mod unschedule;
@@ -33,7 +34,7 @@ use assay_proto::{convert::key_from, field::FieldErrors};
 
 use crate::{
     error::Error,
-    truth::{Call, Deed, Stored, Truth, Writes, name, stored_as},
+    truth::{Call, Deed, Stored, Truth, name, stored_as},
 };
 
 /// An experiment, and what is worth a look.
@@ -118,10 +119,8 @@ async fn store(
     current: &Experiment,
     updated: Experiment,
 ) -> Result<Experiment, Error> {
-    truth
-        .commit(call, deed, Writes::default().replace(current, updated))
-        .await
-        .map(stored_as)
+    let writes = traffic::replacing(truth, call, current, updated).await?;
+    truth.commit(call, deed, writes).await.map(stored_as)
 }
 
 /// `current` after `command`.
@@ -141,7 +140,7 @@ fn invalid(current: &Experiment, source: InvalidTransition) -> Error {
     }
 }
 
-/// 128 random bits: what makes an experiment's hashes independent of all others.
-fn new_salt() -> String {
+/// 128 random bits: what makes the hashes of an experiment, a layer or a holdout independent of all others.
+pub(crate) fn new_salt() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

@@ -81,7 +81,9 @@ impl Simple for Flag {
     }
 
     async fn users(&self, truth: &Truth, call: &Call) -> Result<Vec<String>, Error> {
-        Ok(names(&experiments(truth, call, |e| e.flag == self.key).await?))
+        let requires = |e: &Experiment| e.traffic.prerequisites.iter().any(|p| p.flag == self.key);
+        let uses = |e: &Experiment| e.flag == self.key || requires(e);
+        Ok(names(&experiments(truth, call, uses).await?))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod experiments;
 mod flags;
+mod holdouts;
+mod layers;
 mod mask;
 mod metrics;
 mod request;
@@ -10,6 +12,8 @@ mod segments;
 use assay_proto::config::v1::{
     experiment_service_server::{self, ExperimentServiceServer},
     flag_service_server::{self, FlagServiceServer},
+    holdout_service_server::{self, HoldoutServiceServer},
+    layer_service_server::{self, LayerServiceServer},
     metric_service_server::{self, MetricServiceServer},
     segment_service_server::{self, SegmentServiceServer},
 };
@@ -21,14 +25,16 @@ use crate::{signal::Signals, truth::Truth};
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The full names of what is served.
-pub(crate) const SERVICES: [&str; 4] = [
+pub(crate) const SERVICES: [&str; 6] = [
     flag_service_server::SERVICE_NAME,
     segment_service_server::SERVICE_NAME,
     metric_service_server::SERVICE_NAME,
     experiment_service_server::SERVICE_NAME,
+    layer_service_server::SERVICE_NAME,
+    holdout_service_server::SERVICE_NAME,
 ];
 
-/// The four services on `truth`, with winner signals from `signals`.
+/// The services on `truth`, with winner signals from `signals`.
 pub(crate) fn routes(truth: &Truth, signals: &Signals) -> Routes {
     let flags = FlagServiceServer::new(flags::Flags { truth: truth.clone() });
     let segments = SegmentServiceServer::new(segments::Segments { truth: truth.clone() });
@@ -37,8 +43,12 @@ pub(crate) fn routes(truth: &Truth, signals: &Signals) -> Routes {
         truth: truth.clone(),
         signals: signals.clone(),
     });
+    let layers = LayerServiceServer::new(layers::Layers { truth: truth.clone() });
+    let holdouts = HoldoutServiceServer::new(holdouts::Holdouts { truth: truth.clone() });
     Routes::new(flags.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(segments.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(metrics.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(layers.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(holdouts.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(experiments.max_decoding_message_size(MAX_MESSAGE_BYTES))
 }

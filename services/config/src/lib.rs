@@ -18,6 +18,8 @@ mod experiment;
 mod flag;
 mod get;
 mod grpc;
+mod holdout;
+mod layer;
 mod list;
 mod metric;
 mod publish;
@@ -57,7 +59,7 @@ pub async fn publish(ports: &Ports) -> Result<(), assay_storage::Error> {
     publish::once(ports).await
 }
 
-/// Serves the four APIs on `listener`, starts and ends experiments in time, and publishes what changes, until `shutdown`. What was accepted
+/// Serves the APIs on `listener`, starts and ends experiments in time, and publishes what changes, until `shutdown`. What was accepted
 /// before is published before it returns, if the bus answers; else it stays in the outbox.
 ///
 /// # Errors

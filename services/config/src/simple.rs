@@ -1,4 +1,4 @@
-//! The resources without a lifecycle: flags, segments, metrics. One set of use cases serves all three.
+//! The resources without a lifecycle: flags, segments, metrics, layers, holdouts. One set of use cases serves them all.
 
 use assay_core::{experiment::Experiment, lifecycle::State, validate::Findings};
 use assay_storage::config_store::Filter;
@@ -28,6 +28,11 @@ pub(crate) trait Simple: Stored {
 
     /// The names of those who refer to it.
     async fn users(&self, truth: &Truth, call: &Call) -> Result<Vec<String>, Error>;
+
+    /// Adds what must go with the resource when it is removed.
+    async fn go_along(&self, _: &Truth, _: &Call, writes: Writes) -> Result<Writes, Error> {
+        Ok(writes)
+    }
 }
 
 /// Lets through experiments of every state.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use assay_core::{
     experiment::Experiment,
     flag::{Flag, Meta},
+    holdout::Holdout,
     key::Namespace,
+    layer::Layer,
     metric::Metric,
     segment::Segment,
     time::Timestamp,
@@ -88,6 +90,8 @@ stored!(Flag, "flag");
 stored!(Segment, "segment");
 stored!(Metric, "metric");
 stored!(Experiment, "experiment");
+stored!(Layer, "layer");
+stored!(Holdout, "holdout");
 
 /// `flag/gate`: how messages and the audit trail name a resource.
 pub(crate) fn name<R: Stored>(key: &str) -> String {

@@ -36,13 +36,13 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    fn write(self, document: &mut Document) {
+    pub(super) fn write(self, document: &mut Document) {
         set(document, "name", self.name);
         set(document, "description", self.description);
     }
 }
 
-fn set(document: &mut Document, name: &str, value: Option<impl Into<Value>>) {
+pub(super) fn set(document: &mut Document, name: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         document.insert(name.to_owned(), value.into());
     }
@@ -266,6 +266,18 @@ pub(crate) struct ExperimentFields {
     /// The audience. Default: all units.
     #[arg(long = "segment", value_name = "KEY")]
     segment_key: Option<String>,
+    /// The layer in which it excludes others; its coverage is the share of that.
+    #[arg(long = "layer", value_name = "KEY")]
+    layer_key: Option<String>,
+    /// Whether first assignments are remembered: `hash-only` or `stored`.
+    #[arg(long)]
+    sticky: Option<String>,
+    /// When eligibility is checked: `each-request` or, with --sticky stored, `at-enrollment`.
+    #[arg(long)]
+    eligibility: Option<String>,
+    /// What another flag must serve a unit, such as `checkout=true`.
+    #[arg(long = "prerequisite", value_name = "FLAG=VALUE")]
+    prerequisites: Vec<String>,
     /// What is measured, with its role: primary, secondary or guardrail.
     #[arg(long = "metric", value_name = "KEY[:ROLE]")]
     metrics: Vec<ExperimentMetric>,
@@ -318,6 +330,9 @@ impl Fields for ExperimentFields {
             ("owner", self.owner),
             ("flagKey", self.flag_key),
             ("segmentKey", self.segment_key),
+            ("layerKey", self.layer_key),
+            ("sticky", self.sticky),
+            ("eligibility", self.eligibility),
             ("unitKind", self.unit_kind),
             ("startTime", self.start_time),
             ("endTime", self.end_time),
@@ -347,6 +362,17 @@ impl Fields for ExperimentFields {
             };
             let variants: Vec<_> = self.variants.iter().map(variant).collect();
             document.insert("variants".to_owned(), variants.into());
+        }
+        if !self.prerequisites.is_empty() {
+            let prerequisite = |written: &String| match pair(written) {
+                (flag, Some(value)) => Ok(json!({ "flagKey": flag, "value": value })),
+                _ => Err(Error::Usage(format!(
+                    "--prerequisite `{written}` has no value; write one like checkout=true"
+                ))),
+            };
+            let prerequisites = self.prerequisites.iter().map(prerequisite);
+            let prerequisites = prerequisites.collect::<Result<Vec<_>, _>>()?;
+            document.insert("prerequisites".to_owned(), prerequisites.into());
         }
         if self.weights.is_empty() {
             Ok(())

@@ -5,9 +5,11 @@ mod parts;
 use assay_proto::config::v1 as pb;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use parts::{Cohort, ControlDrift, ExperimentMetric, Finding, Pause, QaOverride, Variant};
+pub(crate) use parts::{
+    Cohort, CohortOpening, ControlDrift, ExperimentMetric, Finding, Pause, Prerequisite, QaOverride, Variant,
+};
 
-use super::{View, day, is_zero, share, share::Share, text};
+use super::{View, day, is_zero, layer, layer::Range, share, share::Share, text};
 use crate::{error::Error, output::number};
 
 /// An experiment. What the server alone says (state, cohorts, times of writing) is printed and passed over when read.
@@ -48,6 +50,22 @@ pub(crate) struct Experiment {
     pub(crate) segment_key: String,
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) segment_version: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) sticky: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) eligibility: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) layer_key: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) layer_ranges: Vec<Range>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) layer_salt: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) holdout_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) prerequisites: Vec<Prerequisite>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cohort_opening: Option<CohortOpening>,
     pub(crate) metrics: Vec<ExperimentMetric>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) exposure_mode: String,
@@ -123,6 +141,18 @@ impl View for Experiment {
             coverage: experiment.coverage.map(Share),
             segment_key: experiment.segment_key,
             segment_version: experiment.segment_version,
+            sticky: text::name_of::<pb::Sticky>(experiment.sticky),
+            eligibility: text::name_of::<pb::Eligibility>(experiment.eligibility),
+            layer_key: experiment.layer_key,
+            layer_ranges: experiment.layer_ranges.into_iter().map(Range::of).collect(),
+            layer_salt: experiment.layer_salt,
+            holdout_keys: experiment.holdout_keys,
+            prerequisites: experiment
+                .prerequisites
+                .into_iter()
+                .map(Prerequisite::of)
+                .collect(),
+            cohort_opening: experiment.cohort_opening.map(CohortOpening::of),
             metrics: experiment.metrics.into_iter().map(ExperimentMetric::of).collect(),
             exposure_mode: text::name_of::<pb::ExposureMode>(experiment.exposure_mode),
             confidence: (experiment.confidence > 0.0).then_some(experiment.confidence),
@@ -175,6 +205,14 @@ impl View for Experiment {
             variants: variants.collect(),
             coverage: self.coverage.map(|share| share.0),
             segment_key: self.segment_key,
+            sticky: text::named::<pb::Sticky>(&self.sticky, "sticky")?.into(),
+            eligibility: text::named::<pb::Eligibility>(&self.eligibility, "eligibility")?.into(),
+            layer_key: self.layer_key,
+            prerequisites: self
+                .prerequisites
+                .into_iter()
+                .map(Prerequisite::message)
+                .collect(),
             metrics: metrics.collect::<Result<_, Error>>()?,
             exposure_mode: text::named::<pb::ExposureMode>(&self.exposure_mode, "exposureMode")?.into(),
             confidence: self.confidence.unwrap_or_default(),
@@ -222,6 +260,10 @@ impl View for Experiment {
             .qa_overrides
             .iter()
             .map(|o| format!("{} → {}", o.unit, o.variant_key));
+        let required = self
+            .prerequisites
+            .iter()
+            .map(|p| format!("{} = {}", p.flag_key, p.value));
         let pauses = self
             .pauses
             .iter()
@@ -246,6 +288,11 @@ impl View for Experiment {
                     .unwrap_or_default(),
             ),
             ("segment", self.segment_key.clone()),
+            ("layer", self.place()),
+            ("holdouts", self.holdout_keys.join(", ")),
+            ("prerequisites", required.collect::<Vec<_>>().join("\n")),
+            ("sticky", self.sticky.clone()),
+            ("eligibility", self.eligibility.clone()),
             ("metrics", metrics.collect::<Vec<_>>().join("\n")),
             ("exposure", self.exposure_mode.clone()),
             (
@@ -281,6 +328,14 @@ impl View for Experiment {
 }
 
 impl Experiment {
+    /// Its layer, and what it has of it.
+    fn place(&self) -> String {
+        match self.layer_ranges.as_slice() {
+            [] => self.layer_key.clone(),
+            ranges => format!("{} ({})", self.layer_key, layer::share(ranges)),
+        }
+    }
+
     /// Its state with what belongs to it: `COMPLETED (WINNER gate_40)`.
     pub(crate) fn standing(&self) -> String {
         let outcome = [self.outcome.as_str(), self.winner.as_str()].join(" ");

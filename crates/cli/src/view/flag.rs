@@ -25,6 +25,8 @@ pub(crate) struct Flag {
     pub(crate) segment_overrides: Vec<SegmentOverride>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) unit_overrides: Vec<UnitOverride>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held_defaults: Vec<HeldDefault>,
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) version: u64,
     #[serde(skip_serializing_if = "is_zero")]
@@ -58,6 +60,14 @@ pub(crate) struct SegmentOverride {
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct UnitOverride {
     pub(crate) unit: String,
+    pub(crate) value: Value,
+}
+
+/// An old default that the units of a holdout keep.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HeldDefault {
+    pub(crate) holdout_key: String,
     pub(crate) value: Value,
 }
 
@@ -103,6 +113,14 @@ impl View for Flag {
                 .map(|o| UnitOverride {
                     unit: text::unit(o.unit),
                     value: json(o.value),
+                })
+                .collect(),
+            held_defaults: flag
+                .held_defaults
+                .into_iter()
+                .map(|held| HeldDefault {
+                    holdout_key: held.holdout_key,
+                    value: json(held.value),
                 })
                 .collect(),
             namespace: flag.namespace,
@@ -183,6 +201,10 @@ impl View for Flag {
             .unit_overrides
             .iter()
             .map(|o| format!("{} → {}", o.unit, o.value));
+        let held = self
+            .held_defaults
+            .iter()
+            .map(|held| format!("{} → {}", held.holdout_key, held.value));
         vec![
             ("flag", format!("{}/{}", self.namespace, self.key)),
             ("name", self.name.clone()),
@@ -192,6 +214,7 @@ impl View for Flag {
             ("default", self.default_value.to_string()),
             ("segment overrides", by_segment.collect::<Vec<_>>().join("\n")),
             ("unit overrides", by_unit.collect::<Vec<_>>().join("\n")),
+            ("kept for holdouts", held.collect::<Vec<_>>().join("\n")),
             (
                 "version",
                 format!("{} (generation {})", self.version, self.generation),

@@ -39,6 +39,8 @@ named!(
     "METRIC_ROLE_" assay_proto::config::v1::MetricRole,
     "END_ACTION_" assay_proto::config::v1::EndAction,
     "EXPOSURE_MODE_" assay_proto::config::v1::ExposureMode,
+    "STICKY_" assay_proto::config::v1::Sticky,
+    "ELIGIBILITY_" assay_proto::config::v1::Eligibility,
     "EXPERIMENT_STEP_" assay_proto::config::v1::ExperimentStep,
     "REASON_" assay_proto::assignment::v1::Reason,
     "RECORD_STATUS_" assay_proto::ingest::v1::RecordStatus,

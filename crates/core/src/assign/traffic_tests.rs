@@ -39,7 +39,10 @@ fn layered(key: &str, layer: &mut Layer, share: u32) -> (Flag, Experiment) {
     let (flag, mut experiment) = named(key);
     experiment.coverage = Coverage::new(share).unwrap();
     experiment.traffic.layer = Some(InLayer::new(layer.key.clone()));
-    let draft = Experiment { state: State::Draft, ..experiment.clone() };
+    let draft = Experiment {
+        state: State::Draft,
+        ..experiment.clone()
+    };
     settle(layer, &draft, &mut experiment, NOW).unwrap();
     (flag, experiment)
 }
@@ -60,39 +63,66 @@ fn snapshot(pairs: impl IntoIterator<Item = (Flag, Experiment)>, holdouts: Vec<H
 }
 
 fn ask<'s>(snapshot: &'s Snapshot, flag: &str, id: usize) -> Assignment<'s> {
-    assign(snapshot, flag, Some(&user(&format!("user-{id}"))), &Attributes::new(), NOW)
+    assign(
+        snapshot,
+        flag,
+        Some(&user(&format!("user-{id}"))),
+        &Attributes::new(),
+        NOW,
+    )
 }
 
 fn is_in(snapshot: &Snapshot, flag: &str, id: usize) -> bool {
     let answer = ask(snapshot, flag, id);
-    assert!(matches!(answer.reason, Reason::Split | Reason::LayerExcluded), "{answer:?}");
+    assert!(
+        matches!(answer.reason, Reason::Split | Reason::LayerExcluded),
+        "{answer:?}"
+    );
     answer.variant.is_some()
 }
 
 #[test]
 fn experiments_of_one_layer_share_no_unit_and_fill_it() {
     let mut layer = layer("checkout");
-    let pairs = [layered("a", &mut layer, 5_000), layered("b", &mut layer, 3_000), layered("c", &mut layer, 2_000)];
+    let pairs = [
+        layered("a", &mut layer, 5_000),
+        layered("b", &mut layer, 3_000),
+        layered("c", &mut layer, 2_000),
+    ];
     let snapshot = snapshot(pairs, vec![]);
     let mut counts = BTreeMap::<_, usize>::new();
     for id in 0..UNITS {
-        let taken: Vec<_> = ["a", "b", "c"].into_iter().filter(|flag| is_in(&snapshot, flag, id)).collect();
+        let taken: Vec<_> = ["a", "b", "c"]
+            .into_iter()
+            .filter(|flag| is_in(&snapshot, flag, id))
+            .collect();
         assert_eq!(taken.len(), 1, "{id}: {taken:?}");
         *counts.entry(taken[0]).or_default() += 1;
     }
     // 5 σ of each share.
     for (flag, share) in [("a", 0.5), ("b", 0.3), ("c", 0.2_f64)] {
-        let (expected, sigma) = (UNITS as f64 * share, (UNITS as f64 * share * (1.0 - share)).sqrt());
+        let (expected, sigma) = (
+            UNITS as f64 * share,
+            (UNITS as f64 * share * (1.0 - share)).sqrt(),
+        );
         assert!((counts[flag] as f64 - expected).abs() < 5.0 * sigma, "{counts:?}");
     }
 }
 
 #[test]
 fn experiments_of_two_layers_overlap_as_chance_says() {
-    let other = Layer { salt: "other".into(), ..layer("search") };
-    let pairs = [layered("a", &mut layer("checkout"), 5_000), layered("b", &mut other.clone(), 5_000)];
+    let other = Layer {
+        salt: "other".into(),
+        ..layer("search")
+    };
+    let pairs = [
+        layered("a", &mut layer("checkout"), 5_000),
+        layered("b", &mut other.clone(), 5_000),
+    ];
     let snapshot = snapshot(pairs, vec![]);
-    let both = (0..UNITS).filter(|id| is_in(&snapshot, "a", *id) && is_in(&snapshot, "b", *id)).count();
+    let both = (0..UNITS)
+        .filter(|id| is_in(&snapshot, "a", *id) && is_in(&snapshot, "b", *id))
+        .count();
     // A quarter, ± 5 σ.
     assert!((4_694..=5_306).contains(&both), "{both}");
 }
@@ -102,7 +132,10 @@ fn growing_in_a_layer_moves_no_unit_that_was_in() {
     let mut layer = layer("checkout");
     let (flag, small) = layered("a", &mut layer, 1_000);
     layered("b", &mut layer, 3_000);
-    let mut grown = Experiment { coverage: Coverage::new(5_000).unwrap(), ..small.clone() };
+    let mut grown = Experiment {
+        coverage: Coverage::new(5_000).unwrap(),
+        ..small.clone()
+    };
     settle(&mut layer, &small, &mut grown, NOW).unwrap();
     let before = snapshot([(flag.clone(), small)], vec![]);
     let after = snapshot([(flag, grown)], vec![]);
@@ -131,8 +164,14 @@ fn held_out_units_keep_the_old_default_even_from_a_winner() {
     let mut promoted = flag.clone();
     promoted.hold_default(&running.traffic.holdouts);
     promoted.promote(&running.variants[1]);
-    let won = Experiment { state: State::Completed(Outcome::Winner(variant_key("on"))), ..running.clone() };
-    let ended = Experiment { state: State::Ended(Outcome::Winner(variant_key("on"))), ..won.clone() };
+    let won = Experiment {
+        state: State::Completed(Outcome::Winner(variant_key("on"))),
+        ..running.clone()
+    };
+    let ended = Experiment {
+        state: State::Ended(Outcome::Winner(variant_key("on"))),
+        ..won.clone()
+    };
     let during = snapshot([(flag, running)], vec![tenth()]);
     let after = snapshot([(promoted.clone(), won)], vec![tenth()]);
     let later = snapshot([(promoted.clone(), ended.clone())], vec![tenth()]);
@@ -147,9 +186,17 @@ fn held_out_units_keep_the_old_default_even_from_a_winner() {
         for snapshot in [&after, &later] {
             let answer = ask(snapshot, "a", id);
             let expected = if is_held { &off } else { &on };
-            assert_eq!((answer.value, answer.reason == Reason::Holdout), (Some(expected), is_held), "{answer:?}");
+            assert_eq!(
+                (answer.value, answer.reason == Reason::Holdout),
+                (Some(expected), is_held),
+                "{answer:?}"
+            );
         }
-        assert_eq!(ask(&gone, "a", id).value, Some(&on), "a holdout that is gone holds nobody");
+        assert_eq!(
+            ask(&gone, "a", id).value,
+            Some(&on),
+            "a holdout that is gone holds nobody"
+        );
     }
     assert!((130..=270).contains(&n_held), "{n_held}");
 }
@@ -161,7 +208,10 @@ fn the_old_default_is_the_one_before_the_first_winner() {
     flag.hold_default(&h);
     flag.default_value = Value::Bool(true);
     flag.hold_default(&h);
-    let kept = HeldDefault { holdout: h[0].clone(), value: Value::Bool(false) };
+    let kept = HeldDefault {
+        holdout: h[0].clone(),
+        value: Value::Bool(false),
+    };
     assert_eq!(flag.held_defaults, [kept]);
 }
 
@@ -179,7 +229,10 @@ fn a_live_experiment_without_its_holdout_is_rejected() {
 
 fn requires(mut experiment: Experiment, flag: &str, value: bool) -> Experiment {
     let flag = FlagKey::new(flag).unwrap();
-    experiment.traffic.prerequisites.push(Prerequisite { flag, value: Value::Bool(value) });
+    experiment.traffic.prerequisites.push(Prerequisite {
+        flag,
+        value: Value::Bool(value),
+    });
     experiment
 }
 
@@ -190,7 +243,11 @@ fn a_prerequisite_is_what_the_other_flag_serves_the_same_unit() {
     let mut n_in = 0;
     for id in 0..1_000 {
         let allowed = ask(&snapshot, "a", id).value == Some(&Value::Bool(true));
-        let reason = if allowed { Reason::Split } else { Reason::PrerequisiteFailed };
+        let reason = if allowed {
+            Reason::Split
+        } else {
+            Reason::PrerequisiteFailed
+        };
         assert_eq!(ask(&snapshot, "b", id).reason, reason);
         n_in += usize::from(allowed);
     }
@@ -202,7 +259,9 @@ fn prerequisites_in_a_circle_or_of_an_unknown_flag_fail() {
     let (a, b) = (named("a"), named("b"));
     let circle = [(a.0, requires(a.1, "b", false)), (b.0, requires(b.1, "a", false))];
     let snapshot_of_circle = snapshot(circle, vec![]);
-    let reasons: Vec<_> = (0..50).map(|id| ask(&snapshot_of_circle, "a", id).reason).collect();
+    let reasons: Vec<_> = (0..50)
+        .map(|id| ask(&snapshot_of_circle, "a", id).reason)
+        .collect();
     assert!(reasons.contains(&Reason::PrerequisiteFailed), "{reasons:?}");
     let (flag, experiment) = named("c");
     let unknown = snapshot([(flag, requires(experiment, "nope", false))], vec![]);
@@ -213,11 +272,17 @@ fn prerequisites_in_a_circle_or_of_an_unknown_flag_fail() {
 #[test]
 fn gates_come_in_the_order_of_the_design() {
     let (flag, mut all) = named("a");
-    let everybody = Holdout { share: Coverage::FULL, ..tenth() };
+    let everybody = Holdout {
+        share: Coverage::FULL,
+        ..tenth()
+    };
     all = pinned(requires(all, "nope", true));
     all.segment = Some(SegmentKey::new("ios").unwrap());
     all.coverage = Coverage::new(0).unwrap();
-    all.traffic.layer = Some(InLayer { salt: "s".into(), ..InLayer::new(LayerKey::new("checkout").unwrap()) });
+    all.traffic.layer = Some(InLayer {
+        salt: "s".into(),
+        ..InLayer::new(LayerKey::new("checkout").unwrap())
+    });
     type Opens = fn(&mut Experiment);
     let gates: [(Reason, Opens); 5] = [
         (Reason::Holdout, |e| e.traffic.holdouts.clear()),
@@ -227,15 +292,25 @@ fn gates_come_in_the_order_of_the_design() {
         (Reason::NotInCoverage, |e| e.coverage = Coverage::FULL),
     ];
     for (reason, open) in gates {
-        let paused = Experiment { state: State::Paused(PauseMode::ServeDefault), ..all.clone() };
-        let expected = if reason == Reason::Holdout { Reason::Holdout } else { Reason::Paused };
+        let paused = Experiment {
+            state: State::Paused(PauseMode::ServeDefault),
+            ..all.clone()
+        };
+        let expected = if reason == Reason::Holdout {
+            Reason::Holdout
+        } else {
+            Reason::Paused
+        };
         for (experiment, expected) in [(all.clone(), reason), (paused, expected)] {
             let snapshot = snapshot([(flag.clone(), experiment)], vec![everybody.clone()]);
             assert_eq!(ask(&snapshot, "a", 1).reason, expected);
         }
         open(&mut all);
     }
-    assert_eq!(ask(&snapshot([(flag, all)], vec![]), "a", 1).reason, Reason::Split);
+    assert_eq!(
+        ask(&snapshot([(flag, all)], vec![]), "a", 1).reason,
+        Reason::Split
+    );
 }
 
 fn stored(change: impl FnOnce(&mut Experiment)) -> Snapshot {
@@ -247,52 +322,114 @@ fn stored(change: impl FnOnce(&mut Experiment)) -> Snapshot {
 
 fn memory(remembered: Option<(&str, u32)>) -> Memory {
     let mut memory = Memory::default();
-    let remembered = remembered.map(|(variant, cohort)| Remembered { variant: variant_key(variant), cohort });
+    let remembered = remembered.map(|(variant, cohort)| Remembered {
+        variant: variant_key(variant),
+        cohort,
+    });
     memory.learn(ExperimentKey::new("a-test").unwrap(), remembered);
     memory
 }
 
 fn recalled<'s>(snapshot: &'s Snapshot, remembered: Option<(&str, u32)>) -> Assignment<'s> {
-    assign_with(snapshot, "a", Some(&user("1")), &Attributes::new(), &memory(remembered), NOW)
+    assign_with(
+        snapshot,
+        "a",
+        Some(&user("1")),
+        &Attributes::new(),
+        &memory(remembered),
+        NOW,
+    )
 }
 
 #[test]
 fn the_store_is_asked_only_where_it_may_differ_from_the_hash() {
-    let cohort = |number| Cohort { number, weights: Weights::even(2), generation: 1 };
+    let cohort = |number| Cohort {
+        number,
+        weights: Weights::even(2),
+        generation: 1,
+    };
     let plain = stored(|_| {});
-    assert_eq!((ask(&plain, "a", 1).reason, ask(&plain, "a", 1).keep), (Reason::Split, Keep::Later));
+    assert_eq!(
+        (ask(&plain, "a", 1).reason, ask(&plain, "a", 1).keep),
+        (Reason::Split, Keep::Later)
+    );
     type Change = fn(&mut Experiment);
     let needing: [(Change, Keep); 4] = [
-        (|e| e.cohorts.push(Cohort { number: 2, weights: Weights::even(2), generation: 9 }), Keep::First),
-        (|e| e.traffic.opening = Some(Opening { weights: Weights::even(2), since: 3 }), Keep::First),
+        (
+            |e| {
+                e.cohorts.push(Cohort {
+                    number: 2,
+                    weights: Weights::even(2),
+                    generation: 9,
+                })
+            },
+            Keep::First,
+        ),
+        (
+            |e| {
+                e.traffic.opening = Some(Opening {
+                    weights: Weights::even(2),
+                    since: 3,
+                })
+            },
+            Keep::First,
+        ),
         (|e| e.traffic.eligibility = Eligibility::AtEnrollment, Keep::Later),
-        (|e| e.state = State::Paused(PauseMode::HoldEnrollment), Keep::Later),
+        (
+            |e| e.state = State::Paused(PauseMode::HoldEnrollment),
+            Keep::Later,
+        ),
     ];
     for (change, keep) in needing {
         let snapshot = stored(change);
         let unasked = ask(&snapshot, "a", 1);
-        assert_eq!((unasked.reason, unasked.value), (Reason::Degraded, Some(&Value::Bool(false))));
-        assert_eq!((unasked.needs.map(ExperimentKey::as_str), unasked.exposes), (Some("a-test"), false));
+        assert_eq!(
+            (unasked.reason, unasked.value),
+            (Reason::Degraded, Some(&Value::Bool(false)))
+        );
+        assert_eq!(
+            (unasked.needs.map(ExperimentKey::as_str), unasked.exposes),
+            (Some("a-test"), false)
+        );
         let known = recalled(&snapshot, Some(("on", 1)));
-        assert_eq!((known.reason, known.variant, known.cohort), (Reason::Split, Some(&variant_key("on")), 1));
+        assert_eq!(
+            (known.reason, known.variant, known.cohort),
+            (Reason::Split, Some(&variant_key("on")), 1)
+        );
         assert!(known.is_remembered && known.exposes && known.keep == Keep::No && known.needs.is_none());
         let new = recalled(&snapshot, None);
         if new.reason == Reason::Split {
             assert!(!new.is_remembered && new.keep == keep, "{new:?}");
         } else {
-            assert_eq!((new.reason, new.keep, new.exposes), (Reason::EnrollmentHeld, Keep::No, false));
+            assert_eq!(
+                (new.reason, new.keep, new.exposes),
+                (Reason::EnrollmentHeld, Keep::No, false)
+            );
         }
     }
     assert_eq!(cohort(1).number, 1);
-    assert_eq!(recalled(&stored(|e| e.traffic.eligibility = Eligibility::AtEnrollment), Some(("gone", 1))).reason, Reason::Degraded);
+    assert_eq!(
+        recalled(
+            &stored(|e| e.traffic.eligibility = Eligibility::AtEnrollment),
+            Some(("gone", 1))
+        )
+        .reason,
+        Reason::Degraded
+    );
 }
 
 #[test]
 fn held_enrollment_serves_known_units_only() {
     let snapshot = stored(|e| e.state = State::Paused(PauseMode::HoldEnrollment));
-    assert_eq!(recalled(&snapshot, Some(("on", 1))).variant, Some(&variant_key("on")));
+    assert_eq!(
+        recalled(&snapshot, Some(("on", 1))).variant,
+        Some(&variant_key("on"))
+    );
     let new = recalled(&snapshot, None);
-    assert_eq!((new.reason, new.value, new.variant), (Reason::EnrollmentHeld, Some(&Value::Bool(false)), None));
+    assert_eq!(
+        (new.reason, new.value, new.variant),
+        (Reason::EnrollmentHeld, Some(&Value::Bool(false)), None)
+    );
 }
 
 #[test]
@@ -300,9 +437,16 @@ fn eligibility_is_checked_each_time_or_once() {
     let narrow = |e: &mut Experiment| {
         e.segment = Some(SegmentKey::new("ios").unwrap());
         e.coverage = Coverage::new(0).unwrap();
-        e.cohorts.push(Cohort { number: 2, weights: Weights::even(2), generation: 9 });
+        e.cohorts.push(Cohort {
+            number: 2,
+            weights: Weights::even(2),
+            generation: 9,
+        });
     };
-    assert_eq!(recalled(&stored(narrow), Some(("on", 1))).reason, Reason::NotInSegment);
+    assert_eq!(
+        recalled(&stored(narrow), Some(("on", 1))).reason,
+        Reason::NotInSegment
+    );
     let once = stored(|e| {
         narrow(e);
         e.traffic.eligibility = Eligibility::AtEnrollment;
@@ -319,8 +463,18 @@ fn what_a_prerequisite_needs_is_named() {
     needed.traffic.eligibility = Eligibility::AtEnrollment;
     let snapshot = snapshot([(a.0, needed), (b.0, requires(b.1, "a", true))], vec![]);
     let unasked = ask(&snapshot, "b", 1);
-    assert_eq!((unasked.reason, unasked.needs.map(ExperimentKey::as_str)), (Reason::Degraded, Some("a-test")));
-    let known = assign_with(&snapshot, "b", Some(&user("1")), &Attributes::new(), &memory(Some(("on", 1))), NOW);
+    assert_eq!(
+        (unasked.reason, unasked.needs.map(ExperimentKey::as_str)),
+        (Reason::Degraded, Some("a-test"))
+    );
+    let known = assign_with(
+        &snapshot,
+        "b",
+        Some(&user("1")),
+        &Attributes::new(),
+        &memory(Some(("on", 1))),
+        NOW,
+    );
     assert_eq!(known.reason, Reason::Split);
 }
 
@@ -330,7 +484,11 @@ fn another_cohort_moves_no_unit_seen_before() {
     let first = stored(|_| {});
     let second = stored(|e| {
         let closed = Weights::new(vec![WHOLE, 0]).unwrap();
-        e.cohorts.push(Cohort { number: 2, weights: closed, generation: 9 });
+        e.cohorts.push(Cohort {
+            number: 2,
+            weights: closed,
+            generation: 9,
+        });
     });
     for id in 0..10_000 {
         let unit = user(&format!("user-{id}"));
@@ -339,6 +497,10 @@ fn another_cohort_moves_no_unit_seen_before() {
         let after = assign_with(&second, "a", Some(&unit), &Attributes::new(), &kept, NOW);
         assert_eq!((after.variant, after.cohort), (before.variant, 1));
         let new = assign_with(&second, "a", Some(&unit), &Attributes::new(), &memory(None), NOW);
-        assert_eq!((new.variant, new.cohort), (Some(&variant_key("off")), 2), "the closed variant gets nobody new");
+        assert_eq!(
+            (new.variant, new.cohort),
+            (Some(&variant_key("off")), 2),
+            "the closed variant gets nobody new"
+        );
     }
 }

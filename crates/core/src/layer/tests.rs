@@ -26,7 +26,10 @@ fn ranges_lie_within_the_buckets() {
 #[test]
 fn free_buckets_need_not_be_adjacent() {
     let mut layer = layer("checkout");
-    assert_eq!(layer.allocate(&key("a"), 300_000, NOW), Ok(vec![range(0, 300_000)]));
+    assert_eq!(
+        layer.allocate(&key("a"), 300_000, NOW),
+        Ok(vec![range(0, 300_000)])
+    );
     layer.allocate(&key("b"), 300_000, NOW).unwrap();
     layer.release(&key("a"), NOW, false);
     let found = layer.allocate(&key("c"), 500_000, NOW);
@@ -43,8 +46,14 @@ fn a_full_layer_names_who_has_it() {
     let full = layer.allocate(&key("c"), 125_000, NOW).unwrap_err();
     assert_eq!((full.free, full.wanted), (100_000, 125_000));
     let message = full.to_string();
-    assert!(message.contains("has 10 % of its buckets free, and 12.5 % more are wanted"), "{message}");
-    assert!(message.contains("experiment/a (70 %), experiment/b (20 %, free at "), "{message}");
+    assert!(
+        message.contains("has 10 % of its buckets free, and 12.5 % more are wanted"),
+        "{message}"
+    );
+    assert!(
+        message.contains("experiment/a (70 %), experiment/b (20 %, free at "),
+        "{message}"
+    );
     assert_eq!(layer, before);
 }
 
@@ -56,7 +65,10 @@ fn buckets_cool_down_before_another_experiment_gets_them() {
     assert_eq!(layer.held_by(&key("a")), []);
     let day = |n: i64| Timestamp::from_micros(n * MICROS_PER_DAY);
     layer.release(&key("a"), day(3), true);
-    assert!(layer.allocate(&key("b"), 1, day(6)).is_err(), "released twice, it cools from the first time");
+    assert!(
+        layer.allocate(&key("b"), 1, day(6)).is_err(),
+        "released twice, it cools from the first time"
+    );
     assert!(layer.allocate(&key("b"), BUCKETS, day(7)).is_ok());
     assert_eq!(layer.allocations.len(), 1);
 }

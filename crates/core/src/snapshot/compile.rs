@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Choice, CompiledExperiment, CompiledFlag, Configuration, Keep, Phase, Place, Recall, Rejected, Snapshot, Split,
-    Target,
+    Choice, CompiledExperiment, CompiledFlag, Configuration, Keep, Phase, Place, Recall, Rejected, Snapshot,
+    Split, Target,
 };
 use crate::{
     assign::Reason,
@@ -97,7 +97,9 @@ struct Parts<'a> {
 }
 
 fn holdouts(holdouts: &[Holdout]) -> HashMap<&HoldoutKey, Arc<Held>> {
-    let compiled = holdouts.iter().map(|holdout| (&holdout.key, Arc::new(holdout.compile())));
+    let compiled = holdouts
+        .iter()
+        .map(|holdout| (&holdout.key, Arc::new(holdout.compile())));
     compiled.collect()
 }
 
@@ -205,7 +207,9 @@ fn compile_holdouts(experiment: &Experiment, parts: &Parts<'_>) -> Result<Vec<Ar
     for key in &experiment.traffic.holdouts {
         match parts.holdouts.get(key) {
             Some(held) => compiled.push(held.clone()),
-            None if experiment.state.is_live() => return Err(format!("holdout `{key}` is missing or rejected")),
+            None if experiment.state.is_live() => {
+                return Err(format!("holdout `{key}` is missing or rejected"));
+            }
             None => {}
         }
     }
@@ -257,8 +261,15 @@ fn compile_split<'a>(
         ranges: layer.ranges.clone(),
     });
     // In a layer the coverage is the experiment's share of the buckets, so whoever has a place there is admitted.
-    let admitted_below = if place.is_some() { BUCKETS } else { experiment.coverage.buckets() };
-    let prerequisites = traffic.prerequisites.iter().map(|p| (p.flag.clone(), p.value.clone()));
+    let admitted_below = if place.is_some() {
+        BUCKETS
+    } else {
+        experiment.coverage.buckets()
+    };
+    let prerequisites = traffic
+        .prerequisites
+        .iter()
+        .map(|p| (p.flag.clone(), p.value.clone()));
     let is_held = matches!(experiment.state, State::Paused(PauseMode::HoldEnrollment));
     Ok(Split {
         place,

@@ -46,21 +46,39 @@ fn prerequisites(findings: &mut Findings, experiment: &Experiment, references: &
     for (i, prerequisite) in prerequisites.iter().enumerate() {
         if !flags.insert(&prerequisite.flag) {
             let message = format!("`{}` is required already; keep one value", prerequisite.flag);
-            findings.error(STEP, format!("prerequisites[{i}].flag_key"), "DUPLICATE_PREREQUISITE", message);
+            findings.error(
+                STEP,
+                format!("prerequisites[{i}].flag_key"),
+                "DUPLICATE_PREREQUISITE",
+                message,
+            );
         }
-        let flag = references.prerequisite_flags.iter().find(|flag| flag.key == prerequisite.flag);
+        let flag = references
+            .prerequisite_flags
+            .iter()
+            .find(|flag| flag.key == prerequisite.flag);
         let value_type = flag.map_or(prerequisite.value.value_type(), |flag| flag.value_type);
-        resource::value(findings, format!("prerequisites[{i}].value"), &prerequisite.value, value_type);
+        resource::value(
+            findings,
+            format!("prerequisites[{i}].value"),
+            &prerequisite.value,
+            value_type,
+        );
     }
     let Some(path) = &references.prerequisite_path else {
         return;
     };
-    let shown = path.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ");
+    let shown = path
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" → ");
     if path.first() == path.last() {
         let message = format!("lead back to its own flag: {shown}; remove one of them");
         findings.error(STEP, "prerequisites", "PREREQUISITE_CYCLE", message);
     } else {
-        let message = format!("lead through more than {MAX_PREREQUISITE_DEPTH} flags: {shown}; remove one of them");
+        let message =
+            format!("lead through more than {MAX_PREREQUISITE_DEPTH} flags: {shown}; remove one of them");
         findings.error(STEP, "prerequisites", "PREREQUISITE_DEPTH", message);
     }
 }
@@ -74,12 +92,28 @@ pub(super) fn ready(
 ) {
     let traffic = &experiment.traffic;
     for (i, prerequisite) in traffic.prerequisites.iter().enumerate() {
-        if !references.prerequisite_flags.iter().any(|flag| flag.key == prerequisite.flag) {
-            let message = format!("there is no flag `{}`; create it, or remove it here", prerequisite.flag);
-            findings.error(STEP, format!("prerequisites[{i}].flag_key"), "FLAG_NOT_FOUND", message);
+        if !references
+            .prerequisite_flags
+            .iter()
+            .any(|flag| flag.key == prerequisite.flag)
+        {
+            let message = format!(
+                "there is no flag `{}`; create it, or remove it here",
+                prerequisite.flag
+            );
+            findings.error(
+                STEP,
+                format!("prerequisites[{i}].flag_key"),
+                "FLAG_NOT_FOUND",
+                message,
+            );
         }
     }
-    let Some(place) = traffic.layer.as_ref().filter(|_| experiment.source == AssignmentSource::Assay) else {
+    let Some(place) = traffic
+        .layer
+        .as_ref()
+        .filter(|_| experiment.source == AssignmentSource::Assay)
+    else {
         return;
     };
     match references.layer {
@@ -88,7 +122,9 @@ pub(super) fn ready(
             findings.error(STEP, "layer_key", "LAYER_NOT_FOUND", message);
         }
         Some(layer) => {
-            let found = layer.clone().allocate(&experiment.key, experiment.coverage.buckets(), now);
+            let found = layer
+                .clone()
+                .allocate(&experiment.key, experiment.coverage.buckets(), now);
             if let Err(full) = found {
                 findings.error(STEP, "layer_key", "LAYER_FULL", full.to_string());
             }
@@ -104,7 +140,12 @@ pub fn layer(layer: &Layer) -> Findings {
     salt(&mut findings, &layer.salt);
     if layer.cooldown > MAX_COOLDOWN {
         let days = MAX_COOLDOWN.as_secs() / 86_400;
-        findings.error(STEP, "cooldown", "COOLDOWN_RANGE", format!("is longer than {days} days; give at most that"));
+        findings.error(
+            STEP,
+            "cooldown",
+            "COOLDOWN_RANGE",
+            format!("is longer than {days} days; give at most that"),
+        );
     }
     findings
 }
@@ -132,7 +173,12 @@ pub fn holdout(holdout: &Holdout) -> Findings {
 
 fn salt(findings: &mut Findings, salt: &str) {
     if salt.is_empty() {
-        findings.error(STEP, "salt", "SALT_REQUIRED", "is empty; give any text that nothing else is salted with");
+        findings.error(
+            STEP,
+            "salt",
+            "SALT_REQUIRED",
+            "is empty; give any text that nothing else is salted with",
+        );
     } else {
         findings.limit_text(STEP, "salt", salt, MAX_NAME_BYTES);
     }

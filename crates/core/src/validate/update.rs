@@ -35,7 +35,11 @@ pub fn update(current: &Experiment, updated: &Experiment) -> Findings {
         ),
         (SegmentAndTraffic, "coverage", old.coverage != new.coverage),
         (SegmentAndTraffic, "segment_key", old.segment != new.segment),
-        (SegmentAndTraffic, "sticky", old.traffic.sticky != new.traffic.sticky),
+        (
+            SegmentAndTraffic,
+            "sticky",
+            old.traffic.sticky != new.traffic.sticky,
+        ),
         (
             SegmentAndTraffic,
             "eligibility",

@@ -1,9 +1,11 @@
-//! The truth about flags, segments, metrics and experiments: SQL, one adapter for Postgres and SQLite.
+//! The truth about flags, segments, metrics, experiments, layers and holdouts: SQL, one adapter for Postgres and SQLite.
 
 use assay_core::{
     experiment::{AssignmentSource, Experiment},
     flag::{Flag, Meta},
+    holdout::Holdout,
     key::{FlagKey, Namespace},
+    layer::Layer,
     metric::Metric,
     segment::Segment,
     time::Timestamp,
@@ -32,19 +34,32 @@ pub enum Kind {
     Metric,
     /// Experiments.
     Experiment,
+    /// Layers.
+    Layer,
+    /// Holdouts.
+    Holdout,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Flag, Self::Segment, Self::Metric, Self::Experiment];
+    pub const ALL: [Self; 6] = [
+        Self::Flag,
+        Self::Segment,
+        Self::Metric,
+        Self::Experiment,
+        Self::Layer,
+        Self::Holdout,
+    ];
 
-    /// `flag`, `segment`, `metric` or `experiment`.
+    /// `flag`, `segment`, `metric`, `experiment`, `layer` or `holdout`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flag => "flag",
             Self::Segment => "segment",
             Self::Metric => "metric",
             Self::Experiment => "experiment",
+            Self::Layer => "layer",
+            Self::Holdout => "holdout",
         }
     }
 }
@@ -64,6 +79,10 @@ pub enum Resource {
     Metric(Metric),
     /// An experiment.
     Experiment(Experiment),
+    /// A layer.
+    Layer(Layer),
+    /// A holdout.
+    Holdout(Holdout),
 }
 
 impl Resource {
@@ -74,6 +93,8 @@ impl Resource {
             Self::Segment(_) => Kind::Segment,
             Self::Metric(_) => Kind::Metric,
             Self::Experiment(_) => Kind::Experiment,
+            Self::Layer(_) => Kind::Layer,
+            Self::Holdout(_) => Kind::Holdout,
         }
     }
 
@@ -84,6 +105,8 @@ impl Resource {
             Self::Segment(segment) => segment.key.as_str(),
             Self::Metric(metric) => metric.key.as_str(),
             Self::Experiment(experiment) => experiment.key.as_str(),
+            Self::Layer(layer) => layer.key.as_str(),
+            Self::Holdout(holdout) => holdout.key.as_str(),
         }
     }
 
@@ -94,6 +117,8 @@ impl Resource {
             Self::Segment(segment) => &segment.namespace,
             Self::Metric(metric) => &metric.namespace,
             Self::Experiment(experiment) => &experiment.namespace,
+            Self::Layer(layer) => &layer.namespace,
+            Self::Holdout(holdout) => &holdout.namespace,
         }
     }
 
@@ -104,6 +129,8 @@ impl Resource {
             Self::Segment(segment) => &segment.name,
             Self::Metric(metric) => &metric.name,
             Self::Experiment(experiment) => &experiment.name,
+            Self::Layer(layer) => &layer.name,
+            Self::Holdout(holdout) => &holdout.name,
         }
     }
 
@@ -114,6 +141,8 @@ impl Resource {
             Self::Segment(segment) => &segment.meta,
             Self::Metric(metric) => &metric.meta,
             Self::Experiment(experiment) => &experiment.meta,
+            Self::Layer(layer) => &layer.meta,
+            Self::Holdout(holdout) => &holdout.meta,
         }
     }
 
@@ -124,6 +153,8 @@ impl Resource {
             Self::Segment(segment) => &mut segment.meta,
             Self::Metric(metric) => &mut metric.meta,
             Self::Experiment(experiment) => &mut experiment.meta,
+            Self::Layer(layer) => &mut layer.meta,
+            Self::Holdout(holdout) => &mut holdout.meta,
         }
     }
 
@@ -279,7 +310,7 @@ pub struct Published {
     pub namespace: Namespace,
     /// The generation.
     pub generation: u64,
-    /// All flags, segments, and experiments but drafts, with the generation of each in its `meta`.
+    /// All flags, segments, holdouts, and experiments but drafts, with the generation of each in its `meta`.
     pub resources: Vec<Resource>,
     /// Those that are stored but cannot be read. Each is left out alone.
     pub unreadable: Vec<Unreadable>,

@@ -6,6 +6,8 @@
 
 mod experiment;
 mod flag;
+mod holdout;
+mod layer;
 mod metric;
 mod segment;
 mod value;
@@ -47,6 +49,8 @@ enum Broken {
     Key(#[from] KeyError),
     #[error("{0}")]
     Weights(#[from] WeightError),
+    #[error("buckets from {0} to before {1} are none")]
+    Buckets(u32, u32),
     #[error("version {0} is not known to this release")]
     Version(u32),
 }
@@ -80,6 +84,8 @@ pub(super) fn encode(resource: &Resource) -> Result<String, Error> {
         Resource::Segment(segment) => text(segment::SegmentRecord::from(segment)),
         Resource::Metric(metric) => text(metric::MetricRecord::from(metric)),
         Resource::Experiment(experiment) => text(experiment::ExperimentRecord::from(experiment)),
+        Resource::Layer(layer) => text(layer::LayerRecord::from(layer)),
+        Resource::Holdout(holdout) => text(holdout::HoldoutRecord::from(holdout)),
     };
     document.map_err(|error| Error::Refused {
         store: "database",
@@ -111,6 +117,12 @@ pub(super) fn decode(identity: Identity, document: &str) -> Result<Resource, Err
         Kind::Experiment => body::<experiment::ExperimentRecord>(document)
             .and_then(|record| record.experiment(identity))
             .map(Resource::Experiment),
+        Kind::Layer => body::<layer::LayerRecord>(document)
+            .and_then(|record| record.layer(identity))
+            .map(Resource::Layer),
+        Kind::Holdout => body::<holdout::HoldoutRecord>(document)
+            .and_then(|record| record.holdout(identity))
+            .map(Resource::Holdout),
     };
     resource.map_err(|broken| Error::Corrupt {
         store: "database",
@@ -149,9 +161,11 @@ fn numbers(resource: &Resource) -> Vec<f64> {
             let variations = flag.variations.iter().map(|variation| &variation.value);
             let segments = flag.segment_overrides.iter().map(|over| &over.value);
             let units = flag.unit_overrides.iter().map(|over| &over.value);
+            let held = flag.held_defaults.iter().map(|held| &held.value);
             variations
                 .chain(segments)
                 .chain(units)
+                .chain(held)
                 .chain([&flag.default_value])
                 .filter_map(number)
                 .collect()
@@ -160,13 +174,15 @@ fn numbers(resource: &Resource) -> Vec<f64> {
             let all = segment.comparisons().into_iter().flat_map(|rule| &rule.operands);
             all.filter_map(value::attribute_number).collect()
         }
-        Resource::Metric(_) => Vec::new(),
+        Resource::Metric(_) | Resource::Layer(_) | Resource::Holdout(_) => Vec::new(),
         Resource::Experiment(experiment) => {
             let values = experiment
                 .variants
                 .iter()
                 .filter_map(|variant| number(&variant.value));
-            values.chain([experiment.confidence]).collect()
+            let required = experiment.traffic.prerequisites.iter();
+            let required = required.filter_map(|prerequisite| number(&prerequisite.value));
+            values.chain(required).chain([experiment.confidence]).collect()
         }
     }
 }

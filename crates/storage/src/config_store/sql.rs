@@ -161,7 +161,11 @@ impl ConfigStore for SqlConfigStore {
                 .filter(resources::Column::Namespace.eq(namespace.as_str()))
                 .filter(
                     Condition::any()
-                        .add(resources::Column::Kind.is_in([Kind::Flag.name(), Kind::Segment.name()]))
+                        .add(resources::Column::Kind.is_in([
+                            Kind::Flag.name(),
+                            Kind::Segment.name(),
+                            Kind::Holdout.name(),
+                        ]))
                         .add(
                             resources::Column::Kind
                                 .eq(Kind::Experiment.name())

@@ -162,6 +162,7 @@ fn decode_one(namespace: &Namespace, key: &str, value: &Value) -> Result<Publish
         Published::Flag(flag) => &flag.namespace,
         Published::Segment(segment) => &segment.namespace,
         Published::Experiment(experiment) => &experiment.namespace,
+        Published::Holdout(holdout) => &holdout.namespace,
     };
     if home != namespace {
         return Err(format!("it says that it belongs to the namespace `{home}`"));
@@ -184,6 +185,7 @@ fn configuration(
             Published::Flag(flag) => configuration.flags.push(flag.clone()),
             Published::Segment(segment) => configuration.segments.push(segment.clone()),
             Published::Experiment(experiment) => configuration.experiments.push(experiment.clone()),
+            Published::Holdout(holdout) => configuration.holdouts.push(holdout.clone()),
         }
     }
     configuration
@@ -197,6 +199,7 @@ fn segments_of(published: &Published) -> Vec<&SegmentKey> {
             .into_iter()
             .map(|(_, nested)| &nested.key)
             .collect(),
+        Published::Holdout(_) => Vec::new(),
         Published::Experiment(experiment) => experiment.segment.iter().collect(),
     }
 }
@@ -207,6 +210,7 @@ fn name(published: &Published) -> String {
         Published::Flag(flag) => format!("flag {}", flag.key),
         Published::Segment(segment) => format!("segment {}", segment.key),
         Published::Experiment(experiment) => format!("experiment {}", experiment.key),
+        Published::Holdout(holdout) => format!("holdout {}", holdout.key),
     }
 }
 

@@ -29,6 +29,7 @@ fn flag(key: &str, number: f64) -> Published {
         default_value: Served::Number(number),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        held_defaults: Vec::new(),
         meta: Meta {
             version: 1,
             ..Meta::default()

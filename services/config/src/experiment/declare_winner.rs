@@ -63,6 +63,9 @@ pub(crate) async fn declare_winner(
 fn promoted(flag: &Flag, experiment: &Experiment, winner: &Variant) -> Flag {
     let mut promoted = flag.clone();
     if experiment.source == AssignmentSource::Assay {
+        if winner.value != flag.default_value {
+            promoted.hold_default(&experiment.traffic.holdouts);
+        }
         promoted.promote(winner);
     }
     promoted

@@ -35,7 +35,7 @@ pub(super) async fn launch(
     let is_served = current.source == AssignmentSource::Assay;
     let later = is_served && current.start_time.is_some_and(|start| start > now);
     let mut started = apply(current, &Command::Start { later }, now)?;
-    let found = Found::read(truth, call, current, flag).await?;
+    let mut found = Found::read(truth, call, current, flag).await?;
     let findings = validate::start(current, &found.as_core(), now);
     if !findings.is_ok() {
         let what = name::<Experiment>(current.key());
@@ -50,6 +50,7 @@ pub(super) async fn launch(
         .as_ref()
         .map(|segment: &Segment| segment.meta().version);
     started.segment_version = current.segment_version.or(present);
+    found.settle(current, &mut started, now)?;
     if started.state == State::Running {
         open_cohort(truth, call, &mut started).await?;
     }

@@ -6,11 +6,13 @@ use assay_core::{
     key::ExperimentKey,
     metric::Metric,
     segment::Segment,
+    time::Timestamp,
     validate::References,
 };
 use assay_proto::field::FieldErrors;
 use assay_storage::config_store::Filter;
 
+use super::traffic::SharedWith;
 use crate::{
     error::Error,
     truth::{Call, Truth, Writes},
@@ -22,6 +24,7 @@ pub(super) struct Found {
     pub(super) segment: Option<Segment>,
     metrics: Vec<Metric>,
     bound_by: Option<ExperimentKey>,
+    traffic: SharedWith,
 }
 
 impl Found {
@@ -45,11 +48,13 @@ impl Found {
             );
         }
         let bound_by = bound_by(truth, call, experiment).await?;
+        let traffic = SharedWith::read(truth, call, experiment).await?;
         Ok(Self {
             flag,
             segment,
             metrics,
             bound_by,
+            traffic,
         })
     }
 
@@ -60,6 +65,9 @@ impl Found {
             segment: self.segment.as_ref(),
             metrics: self.metrics.iter().collect(),
             flag_bound_by: self.bound_by.as_ref(),
+            layer: self.traffic.layer.as_ref(),
+            prerequisite_flags: self.traffic.flags.iter().collect(),
+            prerequisite_path: self.traffic.path.clone(),
         }
     }
 
@@ -77,6 +85,7 @@ impl Found {
                 format!("names segment `{key}`, which does not exist; create it, or choose another");
             errors.push("segment_key", "SEGMENT_NOT_FOUND", message);
         }
+        self.traffic.refuse_missing(experiment, current, &mut errors);
         for (i, listed) in experiment.metrics.iter().enumerate() {
             let exists = self.metrics.iter().any(|metric| metric.key == listed.metric);
             let is_old = current.is_some_and(|c| c.metrics.iter().any(|old| old.metric == listed.metric));
@@ -95,9 +104,20 @@ impl Found {
         }
     }
 
-    /// Adds the checks of all that was read.
+    /// Gives `experiment`, which was `before`, what its state asks of its layer, and the holdouts that cover it when it starts.
+    pub(super) fn settle(
+        &mut self,
+        before: &Experiment,
+        experiment: &mut Experiment,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.traffic.settle(before, experiment, now)
+    }
+
+    /// Adds the writes and checks of all that was read.
     pub(super) fn check(&self, writes: Writes) -> Writes {
-        writes.check(&self.flag).check(&self.segment).check(&self.metrics)
+        let writes = writes.check(&self.flag).check(&self.segment).check(&self.metrics);
+        self.traffic.check(writes)
     }
 }
 

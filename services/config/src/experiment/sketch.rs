@@ -85,6 +85,7 @@ fn drafted(mut experiment: Experiment) -> Experiment {
     experiment.state = State::Draft;
     experiment.salt = new_salt();
     experiment.segment_version = None;
+    experiment.traffic = experiment.traffic.copy();
     experiment.completed_at = None;
     experiment.pauses.clear();
     experiment.reason.clear();
@@ -120,6 +121,7 @@ fn flag_of(experiment: &Experiment) -> Result<Flag, Error> {
         default_value: control.value.clone(),
         segment_overrides: Vec::new(),
         unit_overrides: Vec::new(),
+        held_defaults: Vec::new(),
         meta: Meta::default(),
     })
 }

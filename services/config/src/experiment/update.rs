@@ -46,10 +46,13 @@ pub(crate) async fn update(truth: &Truth, call: &Call, edit: Edit) -> Result<Wit
         updated.schedule.end_reached_at = None;
     }
     let mut warnings = pin(&current, &mut updated, &flag, chosen.is_some())?;
-    let found = Found::read(truth, call, &updated, Some(flag)).await?;
+    let mut found = Found::read(truth, call, &updated, Some(flag)).await?;
     refuse(validate::draft(&updated, &found.as_core()).errors)?;
     found.refuse_missing(&updated, Some(&current))?;
     warnings.extend(validate::start(&updated, &found.as_core(), now).warnings);
+    if current.state.is_live() {
+        found.settle(&current, &mut updated, now)?;
+    }
     if updated == current {
         return Ok((current, warnings));
     }

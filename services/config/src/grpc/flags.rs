@@ -116,6 +116,7 @@ impl FlagService for Flags {
 /// The new resource that was `asked` for; what is output only is passed over.
 fn new(asked: pb::Flag) -> Result<Flag, Error> {
     let asked = pb::Flag {
+        held_defaults: Vec::new(),
         version: 0,
         generation: 0,
         created_at: None,

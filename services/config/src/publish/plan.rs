@@ -83,6 +83,13 @@ fn wanted(resources: Vec<Resource>) -> BTreeMap<String, Value> {
                     bus::Published::Experiment(experiment),
                 );
             }
+            Resource::Holdout(holdout) => {
+                put(
+                    &mut wanted,
+                    holdout.meta.generation,
+                    bus::Published::Holdout(holdout),
+                );
+            }
             Resource::Segment(segment) => {
                 for version in versions(&segment, &pinned) {
                     put(
@@ -93,7 +100,7 @@ fn wanted(resources: Vec<Resource>) -> BTreeMap<String, Value> {
                 }
             }
             // What assignment does not look at is not published.
-            Resource::Metric(_) => {}
+            Resource::Metric(_) | Resource::Layer(_) => {}
         }
     }
     wanted

@@ -144,6 +144,47 @@ impl Cohort {
     }
 }
 
+/// A cohort that is about to open.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CohortOpening {
+    pub(crate) weights: Vec<Share>,
+    pub(crate) since_generation: u64,
+}
+
+impl CohortOpening {
+    pub(super) fn of(opening: pb::CohortOpening) -> Self {
+        Self {
+            weights: opening.weights.into_iter().map(Share).collect(),
+            since_generation: opening.since_generation,
+        }
+    }
+}
+
+/// What another flag must serve.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Prerequisite {
+    pub(crate) flag_key: String,
+    pub(crate) value: Value,
+}
+
+impl Prerequisite {
+    pub(super) fn of(prerequisite: pb::Prerequisite) -> Self {
+        Self {
+            flag_key: prerequisite.flag_key,
+            value: flag::json(prerequisite.value),
+        }
+    }
+
+    pub(super) fn message(self) -> pb::Prerequisite {
+        pb::Prerequisite {
+            flag_key: self.flag_key,
+            value: flag::value(&self.value),
+        }
+    }
+}
+
 /// A span without enrollment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]

@@ -55,16 +55,34 @@ fn prerequisites_are_distinct_typed_and_lead_nowhere_back() {
     let good = needing("other", Value::Bool(true));
     assert_eq!(errors(&good, None), []);
     let mistyped = needing("other", Value::Number(1.0));
-    assert_eq!(errors(&mistyped, None), one("prerequisites[0].value", "TYPE_MISMATCH"));
+    assert_eq!(
+        errors(&mistyped, None),
+        one("prerequisites[0].value", "TYPE_MISMATCH")
+    );
     let mut twice = good.clone();
-    twice.traffic.prerequisites.extend(good.traffic.prerequisites.clone());
-    assert_eq!(errors(&twice, None), one("prerequisites[1].flag_key", "DUPLICATE_PREREQUISITE"));
+    twice
+        .traffic
+        .prerequisites
+        .extend(good.traffic.prerequisites.clone());
+    assert_eq!(
+        errors(&twice, None),
+        one("prerequisites[1].flag_key", "DUPLICATE_PREREQUISITE")
+    );
     let mut many = good.clone();
-    let numbered = |i| Prerequisite { flag: FlagKey::new(format!("f{i}")).unwrap(), value: Value::Bool(true) };
+    let numbered = |i| Prerequisite {
+        flag: FlagKey::new(format!("f{i}")).unwrap(),
+        value: Value::Bool(true),
+    };
     many.traffic.prerequisites = (0..=MAX_PREREQUISITES).map(numbered).collect();
     assert_eq!(errors(&many, None), one("prerequisites", "TOO_MANY"));
-    assert_eq!(errors(&good, Some(&["gate", "other", "gate"])), one("prerequisites", "PREREQUISITE_CYCLE"));
-    assert_eq!(errors(&good, Some(&["gate", "other", "x"])), one("prerequisites", "PREREQUISITE_DEPTH"));
+    assert_eq!(
+        errors(&good, Some(&["gate", "other", "gate"])),
+        one("prerequisites", "PREREQUISITE_CYCLE")
+    );
+    assert_eq!(
+        errors(&good, Some(&["gate", "other", "x"])),
+        one("prerequisites", "PREREQUISITE_DEPTH")
+    );
 }
 
 fn start(experiment: &Experiment, layer: Option<&Layer>) -> Vec<(String, &'static str)> {
@@ -105,7 +123,13 @@ fn layers_and_holdouts_are_salted_and_bounded() {
     layer.salt.clear();
     layer.cooldown = MAX_COOLDOWN + Duration::from_secs(1);
     let found = owned(super::layer(&layer));
-    assert_eq!(found, [("salt".to_owned(), "SALT_REQUIRED"), ("cooldown".to_owned(), "COOLDOWN_RANGE")]);
+    assert_eq!(
+        found,
+        [
+            ("salt".to_owned(), "SALT_REQUIRED"),
+            ("cooldown".to_owned(), "COOLDOWN_RANGE")
+        ]
+    );
 
     let key = LayerKey::new("checkout").unwrap();
     let with = |share, layers| Holdout {
@@ -115,8 +139,14 @@ fn layers_and_holdouts_are_salted_and_bounded() {
     };
     assert!(super::holdout(&with(1, vec![key.clone()])).is_ok());
     for share in [0, WHOLE] {
-        assert_eq!(owned(super::holdout(&with(share, vec![key.clone()]))), one("share", "SHARE_RANGE"));
+        assert_eq!(
+            owned(super::holdout(&with(share, vec![key.clone()]))),
+            one("share", "SHARE_RANGE")
+        );
     }
     let twice = with(1, vec![key.clone(), key]);
-    assert_eq!(owned(super::holdout(&twice)), one("layer_keys[1]", "DUPLICATE_KEY"));
+    assert_eq!(
+        owned(super::holdout(&twice)),
+        one("layer_keys[1]", "DUPLICATE_KEY")
+    );
 }

@@ -40,7 +40,9 @@ const EDITS: [Edit; 23] = [
     ("coverage", |e| e.coverage = Coverage::new(5_000).unwrap()),
     ("segment_key", |e| e.segment = ios()),
     ("sticky", |e| e.traffic.sticky = Sticky::Stored),
-    ("eligibility", |e| e.traffic.eligibility = Eligibility::AtEnrollment),
+    ("eligibility", |e| {
+        e.traffic.eligibility = Eligibility::AtEnrollment
+    }),
     ("layer_key", |e| {
         e.traffic.layer = Some(InLayer::new(LayerKey::new("checkout").unwrap()))
     }),

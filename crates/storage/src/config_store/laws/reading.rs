@@ -196,7 +196,7 @@ pub async fn published_leaves_out_drafts_and_metrics(store: &dyn ConfigStore) {
     let draft = |resource: &Resource| matches!(resource, Resource::Experiment(experiment) if experiment.state == State::Draft);
     let wanted = full(&here)
         .into_iter()
-        .filter(|it| it.kind() != Kind::Metric && !draft(it));
+        .filter(|it| !matches!(it.kind(), Kind::Metric | Kind::Layer) && !draft(it));
     let wanted: BTreeSet<_> = wanted.map(|it| (it.kind(), it.key().to_owned())).collect();
     let found: BTreeSet<_> = published
         .resources

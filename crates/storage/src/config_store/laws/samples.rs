@@ -7,13 +7,19 @@ use assay_core::{
         AssignmentSource, Cohort, Experiment, ExperimentMetric, ExposureMode, Pause, QaOverride, Role,
         Variant,
     },
-    flag::{Flag, Meta, SegmentOverride, UnitOverride, Variation},
-    key::{ExperimentKey, FlagKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
+    flag::{Flag, HeldDefault, Meta, SegmentOverride, UnitOverride, Variation},
+    holdout::{Holdout, Scope},
+    key::{
+        ExperimentKey, FlagKey, HoldoutKey, LayerKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind,
+        VariantKey,
+    },
+    layer::{Allocation, BucketRange, Layer},
     lifecycle::{Outcome, PauseMode, State},
     metric::{Aggregation, Direction, Metric, MetricKind},
     schedule::{EndAction, Schedule},
     segment::{Condition, Operator, Rule, Segment, SegmentReference},
     time::Timestamp,
+    traffic::{Eligibility, InLayer, Opening, Prerequisite, Sticky, Traffic},
     undo::{FlagBefore, Undo},
     value::{Attribute, Value, ValueType},
     weights::{Coverage, Weights},
@@ -38,6 +44,7 @@ pub fn flag(namespace: &Namespace, key: &str) -> Resource {
         default_value: Value::Bool(false),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        held_defaults: vec![],
         meta: Meta::default(),
     })
 }
@@ -84,6 +91,7 @@ pub fn experiment(namespace: &Namespace, key: &str, flag: &str, state: State) ->
         exposure: ExposureMode::OnAssign,
         confidence: 0.95,
         qa_overrides: vec![],
+        traffic: Traffic::default(),
         start_time: None,
         end_time: None,
         completed_at: None,
@@ -121,11 +129,13 @@ pub fn full(namespace: &Namespace) -> Vec<Resource> {
         .into_iter()
         .enumerate()
         .map(|(i, kind)| full_metric(namespace, i, kind));
-    [full_flag(namespace), full_segment(namespace)]
-        .into_iter()
-        .chain(metrics)
-        .chain(experiments)
-        .collect()
+    let alone = [
+        full_flag(namespace),
+        full_segment(namespace),
+        full_layer(namespace),
+        full_holdout(namespace),
+    ];
+    alone.into_iter().chain(metrics).chain(experiments).collect()
 }
 
 fn states() -> Vec<State> {
@@ -167,6 +177,10 @@ fn full_flag(namespace: &Namespace) -> Resource {
         unit_overrides: vec![UnitOverride {
             unit: Unit::new(UnitKind::new("device").expect(WELL), "a/b c").expect(WELL),
             value: Value::Number(-0.5),
+        }],
+        held_defaults: vec![HeldDefault {
+            holdout: HoldoutKey::new("full.holdout").expect(WELL),
+            value: Value::Json(serde_json::json!({"gate": 20})),
         }],
         meta: Meta::default(),
     })
@@ -275,6 +289,7 @@ fn full_experiment(namespace: &Namespace, number: usize, state: State) -> Resour
             unit: Unit::user("qa").expect(WELL),
             variant: VariantKey::new("on").expect(WELL),
         }],
+        traffic: full_traffic(),
         start_time: Some(Timestamp::from_micros(1_763_716_800_000_001)),
         end_time: Some(Timestamp::from_micros(1_764_926_400_000_000)),
         completed_at: Some(Timestamp::from_micros(-1)),
@@ -311,9 +326,78 @@ fn full_experiment(namespace: &Namespace, number: usize, state: State) -> Resour
                     },
                 ],
                 default_value: Value::Bool(false),
+                held_defaults: vec![HeldDefault {
+                    holdout: HoldoutKey::new("full.holdout").expect(WELL),
+                    value: Value::Bool(true),
+                }],
             }),
         }),
         ..small
+    })
+}
+
+fn full_traffic() -> Traffic {
+    Traffic {
+        sticky: Sticky::Stored,
+        eligibility: Eligibility::AtEnrollment,
+        layer: Some(InLayer {
+            key: LayerKey::new("full.layer").expect(WELL),
+            salt: "5a17".into(),
+            ranges: ranges(),
+        }),
+        holdouts: vec![HoldoutKey::new("full.holdout").expect(WELL)],
+        prerequisites: vec![Prerequisite {
+            flag: FlagKey::new("full.flag").expect(WELL),
+            value: Value::Bool(true),
+        }],
+        opening: Some(Opening {
+            weights: Weights::even(2),
+            since: 11,
+        }),
+    }
+}
+
+fn ranges() -> Vec<BucketRange> {
+    let all = [(0, 100_000), (999_900, 1_000_000)].map(|(first, end)| BucketRange::new(first, end));
+    all.into_iter().flatten().collect()
+}
+
+fn full_layer(namespace: &Namespace) -> Resource {
+    let held = |key: &str, free_at| Allocation {
+        experiment: ExperimentKey::new(key).expect(WELL),
+        ranges: ranges(),
+        free_at,
+    };
+    Resource::Layer(Layer {
+        namespace: namespace.clone(),
+        key: LayerKey::new("full.layer").expect(WELL),
+        name: "Checkout".into(),
+        description: "All that touches the checkout".into(),
+        unit_kind: UnitKind::new("device").expect(WELL),
+        salt: "5a17".into(),
+        cooldown: Duration::from_secs(86_400),
+        allocations: vec![
+            held("full.experiment-0", None),
+            held(
+                "full.experiment-5",
+                Some(Timestamp::from_micros(1_764_926_400_000_000)),
+            ),
+        ],
+        meta: Meta::default(),
+    })
+}
+
+fn full_holdout(namespace: &Namespace) -> Resource {
+    Resource::Holdout(Holdout {
+        namespace: namespace.clone(),
+        key: HoldoutKey::new("full.holdout").expect(WELL),
+        name: "2026 H1".into(),
+        description: "The sum of the half year".into(),
+        unit_kind: UnitKind::default(),
+        share: Coverage::new(500).expect(WELL),
+        salt: "b01d".into(),
+        scope: Scope::Layers(vec![LayerKey::new("full.layer").expect(WELL)]),
+        meta: Meta::default(),
     })
 }
 

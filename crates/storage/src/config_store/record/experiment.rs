@@ -2,6 +2,7 @@
 
 mod parts;
 mod schedule;
+mod traffic;
 
 use assay_core::{
     experiment::{Cohort, Experiment, ExperimentMetric, Pause, QaOverride, Variant},
@@ -20,6 +21,7 @@ use parts::{
 };
 
 use schedule::{EndActionRecord, UndoRecord};
+use traffic::TrafficRecord;
 
 pub(super) use parts::state_name;
 
@@ -58,6 +60,8 @@ pub(super) struct ExperimentRecord {
     schedule_error: String,
     #[serde(default)]
     undo: Option<UndoRecord>,
+    #[serde(default)]
+    traffic: TrafficRecord,
 }
 
 impl From<&Experiment> for ExperimentRecord {
@@ -95,6 +99,7 @@ impl From<&Experiment> for ExperimentRecord {
             end_reached_us: experiment.schedule.end_reached_at.map(Timestamp::micros),
             schedule_error: experiment.schedule.error.clone(),
             undo: experiment.undo.as_ref().map(UndoRecord::from),
+            traffic: (&experiment.traffic).into(),
         }
     }
 }
@@ -150,6 +155,7 @@ impl ExperimentRecord {
                 error: self.schedule_error,
             },
             undo: self.undo.map(Undo::try_from).transpose()?,
+            traffic: self.traffic.try_into()?,
             meta: identity.meta,
         })
     }

@@ -1,8 +1,8 @@
 //! The stored form of a flag.
 
 use assay_core::{
-    flag::{Flag, SegmentOverride, UnitOverride, Variation},
-    key::{FlagKey, SegmentKey, VariantKey},
+    flag::{Flag, HeldDefault, SegmentOverride, UnitOverride, Variation},
+    key::{FlagKey, HoldoutKey, SegmentKey, VariantKey},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,34 @@ pub(super) struct FlagRecord {
     default_value: ValueRecord,
     segment_overrides: Vec<SegmentOverrideRecord>,
     unit_overrides: Vec<UnitOverrideRecord>,
+    #[serde(default)]
+    held_defaults: Vec<HeldDefaultRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct HeldDefaultRecord {
+    holdout: String,
+    value: ValueRecord,
+}
+
+impl From<&HeldDefault> for HeldDefaultRecord {
+    fn from(held: &HeldDefault) -> Self {
+        Self {
+            holdout: held.holdout.to_string(),
+            value: (&held.value).into(),
+        }
+    }
+}
+
+impl TryFrom<HeldDefaultRecord> for HeldDefault {
+    type Error = Broken;
+
+    fn try_from(record: HeldDefaultRecord) -> Result<Self, Broken> {
+        Ok(Self {
+            holdout: HoldoutKey::new(record.holdout)?,
+            value: record.value.into(),
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,6 +83,7 @@ impl From<&Flag> for FlagRecord {
                 .map(SegmentOverrideRecord::from)
                 .collect(),
             unit_overrides: flag.unit_overrides.iter().map(UnitOverrideRecord::from).collect(),
+            held_defaults: flag.held_defaults.iter().map(HeldDefaultRecord::from).collect(),
         }
     }
 }
@@ -82,6 +111,11 @@ impl FlagRecord {
                 .unit_overrides
                 .into_iter()
                 .map(UnitOverride::try_from)
+                .collect::<Result<_, _>>()?,
+            held_defaults: self
+                .held_defaults
+                .into_iter()
+                .map(HeldDefault::try_from)
                 .collect::<Result<_, _>>()?,
             meta: identity.meta,
         })

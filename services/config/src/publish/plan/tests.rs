@@ -36,6 +36,7 @@ fn flag(key: &str, generation: u64) -> Resource {
         default_value: FlagValue::Bool(false),
         segment_overrides: Vec::new(),
         unit_overrides: Vec::new(),
+        held_defaults: Vec::new(),
         meta: meta(1, generation),
     })
 }
@@ -84,6 +85,7 @@ fn pinning(state: State) -> Resource {
         exposure: ExposureMode::OnAssign,
         confidence: 0.95,
         qa_overrides: Vec::new(),
+        traffic: Default::default(),
         start_time: None,
         end_time: None,
         completed_at: None,

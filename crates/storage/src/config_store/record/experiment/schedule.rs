@@ -1,7 +1,7 @@
 //! The stored forms of what the clock does, and of what Undo brings back.
 
 use assay_core::{
-    flag::Variation,
+    flag::{HeldDefault, Variation},
     schedule::EndAction,
     time::Timestamp,
     undo::{FlagBefore, Undo},
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         Broken,
-        flag::VariationRecord,
+        flag::{HeldDefaultRecord, VariationRecord},
         value::{ValueRecord, names},
     },
     parts::StateRecord,
@@ -37,6 +37,8 @@ pub(super) struct UndoRecord {
 struct FlagBeforeRecord {
     variations: Vec<VariationRecord>,
     default_value: ValueRecord,
+    #[serde(default)]
+    held_defaults: Vec<HeldDefaultRecord>,
 }
 
 impl From<&Undo> for UndoRecord {
@@ -47,6 +49,7 @@ impl From<&Undo> for UndoRecord {
             flag: undo.flag.as_ref().map(|flag| FlagBeforeRecord {
                 variations: flag.variations.iter().map(VariationRecord::from).collect(),
                 default_value: (&flag.default_value).into(),
+                held_defaults: flag.held_defaults.iter().map(HeldDefaultRecord::from).collect(),
             }),
         }
     }
@@ -61,6 +64,11 @@ impl TryFrom<UndoRecord> for Undo {
             Ok::<_, Broken>(FlagBefore {
                 variations: variations.collect::<Result<_, _>>()?,
                 default_value: flag.default_value.into(),
+                held_defaults: flag
+                    .held_defaults
+                    .into_iter()
+                    .map(HeldDefault::try_from)
+                    .collect::<Result<_, _>>()?,
             })
         });
         Ok(Self {
