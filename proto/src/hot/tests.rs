@@ -1,5 +1,5 @@
 use assay_core::{
-    assign::{Assignment, Reason},
+    assign::{Assignment, Keep, Reason},
     key::{ExperimentKey, FlagKey, Namespace, Unit, VariantKey},
     record::Exposure,
     time::Timestamp,
@@ -60,6 +60,9 @@ proptest! {
             generation,
             exposes: false,
             segmenting: &[],
+            is_remembered: is_control,
+            keep: Keep::No,
+            needs: None,
         };
         let generated = pb::AssignResponse {
             assignments: vec![convert::assignment(&asked, &answer), convert::assignment("b", &answer)],
@@ -88,6 +91,9 @@ proptest! {
             generation: told.generation,
             exposes: true,
             segmenting: &names,
+            is_remembered: false,
+            keep: Keep::No,
+            needs: None,
         };
         let mut out = Vec::new();
         exposure(&mut out, &told.namespace, &answer, &told.unit, answer.segmenting_of(&attributes), at);
@@ -215,6 +221,9 @@ fn an_answer_without_a_variant_is_no_exposure() {
         generation: 1,
         exposes: false,
         segmenting: &[],
+        is_remembered: false,
+        keep: Keep::No,
+        needs: None,
     };
     let mut out = Vec::new();
     let unit = Unit::user("1").unwrap();

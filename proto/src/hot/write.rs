@@ -28,6 +28,7 @@ pub fn assignment(out: &mut Vec<u8>, asked: &str, answer: &Assignment<'_>) {
         );
         number(out, 7, answer.cohort.into());
         number(out, 8, answer.generation);
+        number(out, 15, answer.is_remembered.into());
     });
 }
 
