@@ -50,6 +50,7 @@ async fn a_prerequisite_names_a_flag_that_exists_and_a_value_of_its_type() {
 #[tokio::test]
 async fn a_circle_is_refused_and_named() {
     let mut service = Service::start().await;
+    service.metric(make::retention("retention_7")).await;
     for key in ["a", "b", "c"] {
         service.flag(make::flag(key)).await;
     }
