@@ -177,7 +177,7 @@ fn walk(
     for prerequisite in prerequisites {
         let comes_back = is_own(&prerequisite.flag);
         path.push(prerequisite.flag.clone());
-        if comes_back || path.len() > MAX_PREREQUISITE_DEPTH as usize + 1 {
+        if comes_back || path.len().saturating_sub(1) > MAX_PREREQUISITE_DEPTH as usize {
             return true;
         }
         let next = others

@@ -94,13 +94,13 @@ proptest! {
     fn no_bucket_is_ever_held_twice_and_nobody_loses_one(steps in steps()) {
         let mut layer = layer("checkout");
         for (i, (who, share, asks)) in steps.into_iter().enumerate() {
-            let (who, now) = (key(&who.to_string()), Timestamp::from_micros(i as i64 * MICROS_PER_DAY));
+            let (who, now) = (key(&who.to_string()), Timestamp::from_micros(MICROS_PER_DAY.saturating_mul(i as i64)));
             let before = layer.clone();
             if asks {
                 if let Ok(got) = layer.allocate(&who, share, now) {
                     prop_assert!(n_buckets(&got) >= share);
                     for old in before.held_by(&who) {
-                        prop_assert!(holds(&got, old.first()) && holds(&got, old.end() - 1));
+                        prop_assert!(holds(&got, old.first()) && holds(&got, old.end().saturating_sub(1)));
                     }
                 }
             } else {
@@ -109,7 +109,7 @@ proptest! {
             let taken: Vec<_> = layer.allocations.iter().flat_map(|held| held.ranges.clone()).collect();
             prop_assert_eq!(n_buckets(&joined(taken.clone())), n_buckets(&taken), "overlap");
             let free = layer.free(now);
-            prop_assert!(n_buckets(&free) + n_buckets(&taken) >= BUCKETS);
+            prop_assert!(n_buckets(&free).saturating_add(n_buckets(&taken)) >= BUCKETS);
             for range in free {
                 prop_assert!(layer.allocations.iter().all(|held| is_free(held, now) || !holds(&held.ranges, range.first())));
             }
