@@ -219,7 +219,7 @@ impl Service {
                     .into_inner()
                     .experiment
             }
-            A::Unspecified => return Err(Status::internal("no command")),
+            A::AddCohort | A::Unspecified => return Err(Status::internal("no command")),
         };
         Ok(experiment.unwrap_or_default())
     }
