@@ -223,7 +223,7 @@ mod tests {
                 "KEY_REQUIRED",
                 "is empty; give at least one character",
             ),
-            FieldViolation::new("flag.type", "UNKNOWN_VALUE", "UNKNOWN_VALUE: is 9"),
+            FieldViolation::new("flag.type", "UNKNOWN_VALUE", "is 9"),
         ]);
         let error = Error::Client(failure.into());
         assert_eq!(error.exit(), Exit::Failure);
