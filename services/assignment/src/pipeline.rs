@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use assay_platform::Shutdown;
 use assay_storage::spool::{Spool, SpoolLimits};
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +21,10 @@ use crate::{
 
 /// How long an answer waits at most for its exposures to be spooled.
 const SPOOL_WAIT: Duration = Duration::from_millis(2);
+
+/// How long a start waits for the process that has the spool open: one that is about to end, after a restart in a hurry.
+const PREDECESSOR_WAIT: Duration = Duration::from_secs(2);
+const PREDECESSOR_STEP: Duration = Duration::from_millis(20);
 
 /// A running pipeline. Dropped, it stops: what is spooled stays, what is not is lost.
 pub(crate) struct Pipeline {
@@ -84,14 +88,23 @@ async fn open(directory: PathBuf, settings: &ExposureSettings) -> Result<(StoreW
         directory: name,
         source,
     };
-    let opened = tokio::task::spawn_blocking(move || Spool::open(directory, limits)).await;
-    let opened = opened.unwrap_or_else(|panicked| {
-        Err(assay_storage::Error::Unavailable {
-            store: "spool",
-            source: panicked.into(),
-        })
-    });
-    let spool = opened.map_err(failed)?;
+    let deadline = Instant::now() + PREDECESSOR_WAIT;
+    let spool = loop {
+        let directory = directory.clone();
+        let opened = tokio::task::spawn_blocking(move || Spool::open(directory, limits)).await;
+        let opened = opened.unwrap_or_else(|panicked| {
+            Err(assay_storage::Error::Unavailable {
+                store: "spool",
+                source: panicked.into(),
+            })
+        });
+        match opened {
+            Err(assay_storage::Error::Refused { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(PREDECESSOR_STEP).await;
+            }
+            opened => break opened.map_err(failed)?,
+        }
+    };
     if spool.recovered.frames > 0 {
         tracing::info!(
             frames = spool.recovered.frames,
