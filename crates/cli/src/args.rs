@@ -11,7 +11,7 @@ use clap_complete::Shell;
 pub(crate) use resource::{ExperimentFields, Fields, FlagFields, MetricFields, SegmentFields};
 pub(crate) use traffic::{HoldoutFields, LayerFields};
 
-use crate::output::Format;
+use crate::{output::Format, view::segment::Rule};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -65,7 +65,7 @@ pub(crate) enum Verb {
     Flag(Plain<FlagFields>),
     /// Named audiences.
     #[command(subcommand)]
-    Segment(Plain<SegmentFields>),
+    Segment(SegmentVerb),
     /// Definitions over events.
     #[command(subcommand)]
     Metric(Plain<MetricFields>),
@@ -139,6 +139,35 @@ pub(crate) enum Plain<F: Args + std::fmt::Debug> {
     Common(Common<F>),
     /// List all.
     List,
+}
+
+/// The verbs of segments.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SegmentVerb {
+    #[command(flatten)]
+    Plain(Plain<SegmentFields>),
+    /// Say whether a unit with given attributes belongs to it, and why, rule by rule.
+    Test(SegmentTestArgs),
+}
+
+/// Which segment to test, and on whom.
+#[derive(Debug, Args)]
+pub(crate) struct SegmentTestArgs {
+    /// Key of a stored segment.
+    #[arg(required_unless_present_any = ["file", "rules"])]
+    pub(crate) key: Option<String>,
+    /// Its version. Default: the latest.
+    #[arg(long, conflicts_with_all = ["file", "rules"])]
+    pub(crate) version: Option<u64>,
+    /// YAML or JSON of one that is not stored; `-` is stdin.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "key")]
+    pub(crate) file: Option<PathBuf>,
+    /// A rule of one that is not stored, such as `country in DE,AT`; all must hold.
+    #[arg(long = "rule", value_name = "RULE", conflicts_with_all = ["key", "file"])]
+    pub(crate) rules: Vec<Rule>,
+    /// An attribute of the unit, such as `country=DE` or `level=12`.
+    #[arg(short, long = "attribute", value_name = "NAME=VALUE")]
+    pub(crate) attributes: Vec<String>,
 }
 
 /// The verbs of every kind of resource.
@@ -359,6 +388,23 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_segment_to_test_is_named_or_written() {
+        let parsed =
+            |options: &[&str]| Cli::try_parse_from([&["assay", "segment", "test"], options].concat()).is_ok();
+        assert!(parsed(&["payers", "--version", "3", "-a", "country=DE"]));
+        assert!(parsed(&[
+            "--rule",
+            "country eq DE",
+            "--rule",
+            "not(level exists)"
+        ]));
+        assert!(parsed(&["-f", "segment.yaml"]));
+        assert!(!parsed(&["-a", "country=DE"]));
+        assert!(!parsed(&["payers", "--rule", "country eq DE"]));
+        assert!(!parsed(&["--version", "3", "-f", "segment.yaml"]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod event;
 mod experiment;
 mod resource;
 mod results;
+mod segment;
 
 use assay_client::Client;
 use assay_core::{
@@ -14,7 +15,7 @@ use assay_core::{
 use clap::CommandFactory;
 
 use crate::{
-    args::{Cli, Common, Fields, Global, Plain, Verb},
+    args::{Cli, Common, Fields, Global, Plain, SegmentVerb, Verb},
     error::Error,
     output::{self, Format},
     settings::Settings,
@@ -55,7 +56,8 @@ pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), Error> {
     let context = Context::new(global)?;
     match verb {
         Verb::Flag(verb) => plain::<view::flag::Flag, _>(&context, verb).await,
-        Verb::Segment(verb) => plain::<view::segment::Segment, _>(&context, verb).await,
+        Verb::Segment(SegmentVerb::Plain(verb)) => plain::<view::segment::Segment, _>(&context, verb).await,
+        Verb::Segment(SegmentVerb::Test(args)) => segment::test(&context, args).await,
         Verb::Metric(verb) => plain::<view::metric::Metric, _>(&context, verb).await,
         Verb::Layer(verb) => plain::<view::layer::Layer, _>(&context, verb).await,
         Verb::Holdout(verb) => plain::<view::holdout::Holdout, _>(&context, verb).await,

@@ -1,6 +1,7 @@
 //! Flags, segments, metrics, experiments, layers and holdouts: the same five calls for each.
 
-use assay_proto::config::v1 as pb;
+use assay_core::{key::Namespace, value::Attributes};
+use assay_proto::{config::v1 as pb, convert::attributes_to_struct};
 
 use crate::{Client, Error, retry};
 
@@ -37,10 +38,37 @@ pub trait Resource: Clone + Send + Sync + Sized {
     fn get(client: &Client, namespace: &str, key: &str) -> impl Future<Output = Result<Self, Error>> + Send;
     /// Reads all, page by page, in order of key; of experiments all but the archived.
     fn list(client: &Client, namespace: &str) -> impl Future<Output = Result<Vec<Self>, Error>> + Send;
-    /// Changes it. It must name the version that was read.
-    fn update(self, client: &Client) -> impl Future<Output = Result<Self, Error>> + Send;
+    /// Changes it. It must name the version that was read. With what is worth a look, such as who uses a segment whose rules have changed.
+    fn update(self, client: &Client) -> impl Future<Output = Result<(Self, Vec<pb::Finding>), Error>> + Send;
     /// Removes it.
     fn delete(client: &Client, target: &Target) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// What an answer to an update says besides the resource.
+trait Warned {
+    fn take_warnings(&mut self) -> Vec<pb::Finding> {
+        Vec::new()
+    }
+}
+
+impl Warned for pb::UpdateFlagResponse {}
+
+impl Warned for pb::UpdateMetricResponse {}
+
+impl Warned for pb::UpdateLayerResponse {}
+
+impl Warned for pb::UpdateHoldoutResponse {}
+
+impl Warned for pb::UpdateSegmentResponse {
+    fn take_warnings(&mut self) -> Vec<pb::Finding> {
+        std::mem::take(&mut self.warnings)
+    }
+}
+
+impl Warned for pb::UpdateExperimentResponse {
+    fn take_warnings(&mut self) -> Vec<pb::Finding> {
+        std::mem::take(&mut self.warnings)
+    }
 }
 
 macro_rules! resource {
@@ -90,10 +118,9 @@ macro_rules! resource {
             }
 
             async fn get(client: &Client, namespace: &str, key: &str) -> Result<Self, Error> {
-                let request = pb::$Get {
-                    namespace: namespace.to_owned(),
-                    key: key.to_owned(),
-                };
+                let mut request = pb::$Get::default();
+                request.namespace = namespace.to_owned();
+                request.key = key.to_owned();
                 let response = retry(|| {
                     let (mut service, request) = (client.$client(), request.clone());
                     async move { service.$get(request).await }
@@ -125,7 +152,7 @@ macro_rules! resource {
                 }
             }
 
-            async fn update(self, client: &Client) -> Result<Self, Error> {
+            async fn update(self, client: &Client) -> Result<(Self, Vec<pb::Finding>), Error> {
                 let request = pb::$Update {
                     $field: Some(self),
                     update_mask: None,
@@ -134,10 +161,10 @@ macro_rules! resource {
                     let (mut service, request) = (client.$client(), request.clone());
                     async move { service.$update(request).await }
                 });
-                response
-                    .await?
-                    .$field
-                    .ok_or(Error::Incomplete { what: $kind })
+                let mut answer = response.await?;
+                let warnings = answer.take_warnings();
+                let updated = answer.$field.ok_or(Error::Incomplete { what: $kind })?;
+                Ok((updated, warnings))
             }
 
             async fn delete(client: &Client, target: &Target) -> Result<(), Error> {
@@ -187,3 +214,47 @@ resource!(
     create_holdout CreateHoldoutRequest, get_holdout GetHoldoutRequest, list_holdouts ListHoldoutsRequest,
     update_holdout UpdateHoldoutRequest, delete_holdout DeleteHoldoutRequest
 );
+
+/// What segment is tested.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TestedSegment {
+    /// A stored one, in one version or (0) the latest.
+    Stored {
+        /// Its key.
+        key: String,
+        /// Its version.
+        version: u64,
+    },
+    /// One that need not be stored.
+    Given(pb::Segment),
+}
+
+impl Client {
+    /// Whether a unit with `attributes` belongs to a segment, and why.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn test_segment(
+        &self,
+        namespace: &Namespace,
+        tested: TestedSegment,
+        attributes: &Attributes,
+    ) -> Result<pb::TestSegmentResponse, Error> {
+        use pb::test_segment_request::Subject;
+        let (subject, version) = match tested {
+            TestedSegment::Stored { key, version } => (Subject::Key(key), version),
+            TestedSegment::Given(segment) => (Subject::Segment(segment), 0),
+        };
+        let request = pb::TestSegmentRequest {
+            namespace: namespace.to_string(),
+            subject: Some(subject),
+            version,
+            attributes: Some(attributes_to_struct(attributes)),
+        };
+        retry(|| {
+            let (mut service, request) = (self.segments(), request.clone());
+            async move { service.test_segment(request).await }
+        })
+        .await
+    }
+}

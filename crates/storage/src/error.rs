@@ -26,6 +26,16 @@ pub enum Error {
         /// The version that is stored.
         found: u64,
     },
+    /// Something else of the namespace has been changed meanwhile; read again and decide anew.
+    #[error("namespace {namespace} is at generation {found}, not {expected} any more")]
+    Moved {
+        /// The namespace.
+        namespace: String,
+        /// The generation at which the writer had read.
+        expected: u64,
+        /// The present generation.
+        found: u64,
+    },
     /// A rule between resources forbids it, such as a second live experiment on a flag.
     #[error("{what} is taken by {by}")]
     Taken {

@@ -26,6 +26,7 @@ pub use attributes::{
 };
 pub use experiment::{experiment_from, lifecycle_action};
 pub use names::{key_from, namespace_from, optional_unit_from, unit, unit_from, unit_kind_from};
+pub use segment::tested_condition;
 pub use time::{duration, duration_from, optional_timestamp_from, timestamp, timestamp_from};
 pub use value::{json_from, json_to, value_from, value_to};
 

@@ -1,7 +1,11 @@
+mod tested;
+
 use assay_core::{
     key::SegmentKey,
     segment::{Condition, Operator, Rule, Segment, SegmentReference},
 };
+
+pub use tested::tested_condition;
 
 use super::{
     attributes::{attribute_from, attribute_to},

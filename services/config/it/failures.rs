@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use assay_core::{key::Namespace, time::Timestamp};
+use assay_core::{key::Namespace, segment::Segment, time::Timestamp};
 use assay_platform::{Code, Failure};
 use assay_proto::config::v1 as pb;
 use assay_storage::{
@@ -29,6 +29,10 @@ impl ConfigStore for Broken {
     }
 
     async fn get(&self, _: &Namespace, _: Kind, _: &str) -> Result<Option<Resource>, Error> {
+        Err(self.0())
+    }
+
+    async fn segment_version(&self, _: &Namespace, _: &str, _: u64) -> Result<Option<Segment>, Error> {
         Err(self.0())
     }
 

@@ -327,3 +327,41 @@ async fn a_flag_in_use_is_kept() {
     );
     assert_eq!(fact(&failure, "by"), "experiment/a");
 }
+
+#[tokio::test]
+async fn an_override_never_hides_an_experiment_that_starts_meanwhile() {
+    let mut service = Service::start().await;
+    service.metric(make::retention("retention_7")).await;
+    service.segment(make::segment("ios", "ios")).await;
+    let mut won = [0, 0];
+    for n in 0..10 {
+        let key = format!("f{n}");
+        let flag = service.flag(make::flag(&key)).await;
+        let hit = pb::SegmentOverride {
+            segment_key: "ios".to_owned(),
+            value: boolean(true),
+        };
+        let request = pb::UpdateFlagRequest {
+            flag: Some(pb::Flag {
+                segment_overrides: vec![hit],
+                ..flag
+            }),
+            update_mask: mask(&["segment_overrides"]),
+        };
+        let mut flags = service.flags.clone();
+        // The experiment does not exist yet when the update is asked for.
+        let starting = async {
+            let ready = pb::Experiment {
+                segment_key: "ios".to_owned(),
+                ..make::ready_on(&format!("e{n}"), &key)
+            };
+            let created = service.try_experiment(ready).await?;
+            service.try_start(&created.experiment.unwrap()).await
+        };
+        let (overridden, started) = tokio::join!(flags.update_flag(request), starting);
+        assert!(overridden.is_err() || started.is_err(), "{n}: both have won");
+        won[0] += usize::from(overridden.is_ok());
+        won[1] += usize::from(started.is_ok());
+    }
+    assert_eq!(won[0] + won[1], 10, "one of the two wins each time: {won:?}");
+}

@@ -11,6 +11,7 @@ mod holdouts;
 mod layers;
 mod lists;
 mod metrics;
+mod nested_segments;
 mod permissions;
 mod prerequisites;
 mod publisher;

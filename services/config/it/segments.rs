@@ -49,8 +49,8 @@ async fn a_segment_is_created_read_changed_and_deleted() {
     let mut service = Service::start().await;
     let created = service.segment(make::segment("ios", "ios")).await;
     let request = pb::GetSegmentRequest {
-        namespace: String::new(),
         key: "ios".to_owned(),
+        ..Default::default()
     };
     assert_eq!(
         service
@@ -132,52 +132,100 @@ async fn wrong_rules_are_told_all_at_once() {
 }
 
 #[tokio::test]
-async fn the_rules_that_a_live_experiment_has_pinned_are_locked_but_texts_are_not() {
+async fn a_used_segment_is_edited_and_the_answer_names_who_uses_it() {
     let mut service = Service::start().await;
     let segment = service.segment(make::segment("ios", "ios")).await;
     let running = targeted(&mut service).await;
     assert_eq!(running.segment_version, 1);
+    let hit = pb::SegmentOverride {
+        segment_key: "ios".to_owned(),
+        value: boolean(true),
+    };
+    service
+        .flag(pb::Flag {
+            segment_overrides: vec![hit],
+            ..make::flag("gate")
+        })
+        .await;
 
-    let rules = make::segment("", "android").rules;
+    let update = |segment: pb::Segment, paths: &'static [&str]| pb::UpdateSegmentRequest {
+        segment: Some(segment),
+        update_mask: mask(paths),
+    };
     let changed = pb::Segment {
-        rules,
+        rules: make::segment("", "android").rules,
         ..segment.clone()
     };
-    let failure = refused(
-        update(&mut service, changed.clone(), &["rules"]).await,
-        Code::FailedPrecondition,
-        "IN_USE",
-    );
-    assert_eq!(
-        (fact(&failure, "resource"), fact(&failure, "by")),
-        ("segment/ios", "experiment/a")
-    );
-    assert!(failure.message.contains("create another segment"), "{failure}");
+    let request = update(changed.clone(), &["rules"]);
+    let answer = service
+        .segments
+        .update_segment(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(answer.segment.map(|segment| segment.version), Some(2));
+    let warnings: Vec<_> = answer
+        .warnings
+        .iter()
+        .map(|w| (w.field.as_str(), w.rule.as_str(), w.message.as_str()))
+        .collect();
+    let expected = [
+        (
+            "rules",
+            "SEGMENT_IN_USE",
+            "is in use; these experiments go on with the version that they have pinned: experiment/a",
+        ),
+        (
+            "rules",
+            "SEGMENT_IN_USE",
+            "is in use; the overrides of these flags follow the new rules at once: flag/gate",
+        ),
+    ];
+    assert_eq!(warnings, expected);
+    assert_eq!(service.get("a").await.segment_version, 1);
 
-    let named = update(
-        &mut service,
-        pb::Segment {
-            name: "iOS".to_owned(),
-            ..segment
-        },
-        &["name"],
-    )
-    .await
-    .unwrap();
-    let request = pb::StopExperimentRequest {
-        key: "a".to_owned(),
-        version: running.version,
-        confirm: true,
+    // Texts change nothing for anybody.
+    let named = pb::Segment {
+        name: "iOS".to_owned(),
+        version: 2,
+        ..segment.clone()
+    };
+    let answer = service
+        .segments
+        .update_segment(update(named, &["name"]))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(answer.warnings, []);
+
+    let mut rules = Vec::new();
+    for version in [1, 2, 3] {
+        let request = pb::GetSegmentRequest {
+            key: "ios".to_owned(),
+            version,
+            ..Default::default()
+        };
+        let found = service
+            .segments
+            .get_segment(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .segment
+            .unwrap();
+        assert_eq!(found.version, version);
+        rules.push(found.rules);
+    }
+    assert_eq!(rules, [segment.rules, changed.rules.clone(), changed.rules]);
+    let request = pb::GetSegmentRequest {
+        key: "ios".to_owned(),
+        version: 4,
         ..Default::default()
     };
-    service.experiments.stop_experiment(request).await.unwrap();
-    let changed = pb::Segment {
-        version: named.version,
-        ..changed
-    };
-    assert_eq!(
-        update(&mut service, changed, &["rules"]).await.unwrap().version,
-        3
+    refused(
+        service.segments.get_segment(request).await,
+        Code::NotFound,
+        "NOT_FOUND",
     );
 }
 
@@ -229,10 +277,10 @@ async fn a_start_never_runs_with_rules_that_change_beneath_it() {
         let (started, changed) = tokio::join!(service.try_start(&draft), client.update_segment(request));
         let pinned = started.map(|answer| answer.experiment.unwrap().segment_version);
         match (pinned, changed) {
-            // The change came first and was pinned.
-            (Ok(2), Ok(_)) => {}
-            // One of the two has lost.
-            (Ok(1), Err(_)) | (Err(_), Ok(_)) => {}
+            // The change came first and was pinned, or it came later and the pinned version stays.
+            (Ok(1 | 2), Ok(_)) => {}
+            // The change came between what the start has read and what it has written.
+            (Err(_), Ok(_)) => {}
             other => panic!("{other:?}"),
         }
     }

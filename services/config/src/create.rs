@@ -9,6 +9,7 @@ use crate::{
 /// Stores `new` as version 1.
 pub(crate) async fn create<R: Simple>(truth: &Truth, call: &Call, new: R) -> Result<R, Error> {
     refuse(new.check().errors)?;
+    let new = new.resolve(truth, call).await?;
     let deed = Deed::new::<R>("create", new.key(), "");
     let writes = Writes::default().create(new.clone());
     let writes = new.check_references(truth, call, writes).await?;

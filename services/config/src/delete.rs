@@ -2,7 +2,7 @@
 
 use crate::{
     error::Error,
-    simple::Simple,
+    simple::{ATTEMPTS, Simple},
     truth::{Call, Deed, Truth, Writes, name},
 };
 
@@ -13,6 +13,17 @@ pub(crate) async fn delete<R: Simple>(
     key: &str,
     version: u64,
 ) -> Result<(), Error> {
+    for _ in 1..ATTEMPTS {
+        match attempt::<R>(truth, call, key, version).await {
+            Err(Error::Moved { .. }) => {}
+            other => return other,
+        }
+    }
+    attempt::<R>(truth, call, key, version).await
+}
+
+async fn attempt<R: Simple>(truth: &Truth, call: &Call, key: &str, version: u64) -> Result<(), Error> {
+    let generation = truth.generation(&call.namespace).await?;
     let current: R = truth.get_at(&call.namespace, key, version).await?;
     let by = current.users(truth, call).await?;
     if !by.is_empty() {
@@ -23,7 +34,8 @@ pub(crate) async fn delete<R: Simple>(
             remedy,
         });
     }
-    let writes = Writes::default().delete(&current);
+    // Nobody who comes to use it in this moment is overlooked.
+    let writes = Writes::default().delete(&current).at(generation);
     let writes = current.go_along(truth, call, writes).await?;
     truth
         .commit(call, Deed::new::<R>("delete", key, ""), writes)

@@ -28,6 +28,8 @@ pub(crate) enum Error {
         "{what} has been changed meanwhile: version {expected} was named, {found} is stored; read it again"
     )]
     VersionMismatch { what: String, expected: u64, found: u64 },
+    #[error("namespace {namespace} was changed again and again while this was decided; try again")]
+    Moved { namespace: String },
     #[error("{what}: {source}")]
     InvalidTransition { what: String, source: InvalidTransition },
     #[error("{what} cannot start: {}", summary(.violations))]
@@ -128,7 +130,7 @@ fn summary(errors: &FieldErrors) -> String {
 }
 
 /// The first ten of `names`, and how many more there are.
-fn some(names: &[String]) -> String {
+pub(crate) fn some(names: &[String]) -> String {
     let shown = names
         .iter()
         .take(10)
@@ -156,6 +158,7 @@ impl From<StoreError> for Error {
                 expected,
                 found,
             },
+            StoreError::Moved { namespace, .. } => Self::Moved { namespace },
             StoreError::Taken { what, by } => Self::FlagBound { flag: what, by },
             other => Self::Store(other),
         }
@@ -182,6 +185,9 @@ impl From<Error> for Failure {
                 .with_metadata("resource", what)
                 .with_metadata("expected_version", expected.to_string())
                 .with_metadata("stored_version", found.to_string()),
+            Error::Moved { namespace } => {
+                Self::new(Code::Aborted, "CONTENTION", message).with_metadata("namespace", namespace)
+            }
             Error::InvalidTransition { what, source } => refused("INVALID_TRANSITION", message)
                 .with_metadata("resource", what)
                 .with_metadata("action", source.action.to_string())

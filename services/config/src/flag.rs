@@ -2,7 +2,7 @@
 
 use assay_core::{
     experiment::Experiment,
-    flag::Flag,
+    flag::{Flag, SegmentOverride},
     segment::Segment,
     validate::{self, Findings, override_conflict},
     value::Value,
@@ -11,7 +11,7 @@ use assay_proto::field::FieldErrors;
 
 use crate::{
     error::Error,
-    simple::{Simple, experiments, live_and_drafts, names},
+    simple::{Changed, Simple, experiments, live_and_drafts, names},
     truth::{Call, Truth, Writes},
 };
 
@@ -55,14 +55,24 @@ impl Simple for Flag {
         call: &Call,
         current: &Self,
         updated: &Self,
+        generation: u64,
         writes: Writes,
-    ) -> Result<Writes, Error> {
+    ) -> Result<Changed, Error> {
         if updated.value_type != current.value_type {
             let message = format!(
                 "is {} for good; create another flag for another type",
                 current.value_type
             );
             return Err(Error::field("type", "FIXED", message));
+        }
+        let had = |hit: &SegmentOverride| {
+            current
+                .segment_overrides
+                .iter()
+                .any(|old| old.segment == hit.segment)
+        };
+        if updated.segment_overrides.iter().all(had) {
+            return Ok(writes.into());
         }
         let hides = |e: &Experiment| override_conflict(updated, e) && !override_conflict(current, e);
         let hidden = experiments(truth, call, |e| e.flag == current.key && hides(e)).await?;
@@ -76,7 +86,8 @@ impl Simple for Flag {
                 segment: segment.to_string(),
                 experiment: key.to_string(),
             }),
-            _ => Ok(writes.check(&drafts)),
+            // Nor may one be made and started meanwhile.
+            _ => Ok(writes.check(&drafts).at(generation).into()),
         }
     }
 

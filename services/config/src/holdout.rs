@@ -12,7 +12,7 @@ use assay_storage::config_store::Filter;
 
 use crate::{
     error::Error,
-    simple::{Simple, experiments, names},
+    simple::{Changed, Simple, experiments, names},
     truth::{Call, Stored, Truth, Writes, name},
 };
 
@@ -48,8 +48,9 @@ impl Simple for Holdout {
         call: &Call,
         current: &Self,
         updated: &Self,
+        _: u64,
         writes: Writes,
-    ) -> Result<Writes, Error> {
+    ) -> Result<Changed, Error> {
         let holds = |holdout: &Self| {
             let Self {
                 unit_kind,
@@ -61,12 +62,12 @@ impl Simple for Holdout {
             (unit_kind, share, salt, scope)
         };
         if holds(updated) == holds(current) {
-            return Ok(writes);
+            return Ok(writes.into());
         }
         let mut by = current.users(truth, call).await?;
         by.extend(names(&keeping(current, truth, call).await?));
         if by.is_empty() {
-            return Ok(writes);
+            return Ok(writes.into());
         }
         let remedy = "whom it holds is fixed while they rely on it; create another holdout";
         Err(Error::InUse {

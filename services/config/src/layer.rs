@@ -11,7 +11,7 @@ use assay_storage::config_store::Filter;
 
 use crate::{
     error::Error,
-    simple::{Simple, experiments, names},
+    simple::{Changed, Simple, experiments, names},
     truth::{Call, Stored, Truth, Writes, name},
 };
 
@@ -30,15 +30,16 @@ impl Simple for Layer {
         call: &Call,
         current: &Self,
         updated: &Self,
+        _: u64,
         writes: Writes,
-    ) -> Result<Writes, Error> {
+    ) -> Result<Changed, Error> {
         if updated.salt == current.salt && updated.unit_kind == current.unit_kind {
-            return Ok(writes);
+            return Ok(writes.into());
         }
         // A draft takes what it finds at Start, which reads the layer in its version of then.
         let by = experiments(truth, call, |e| refers(e, current) && e.state != State::Draft).await?;
         if by.is_empty() {
-            return Ok(writes);
+            return Ok(writes.into());
         }
         let remedy = "its salt and unit kind are fixed while they refer to it; create another layer";
         Err(Error::InUse {

@@ -8,7 +8,7 @@ use assay_core::{
 
 use crate::{
     error::Error,
-    simple::{Simple, experiments, names},
+    simple::{Changed, Simple, experiments, names},
     truth::{Call, Stored, Truth, Writes, name},
 };
 
@@ -27,14 +27,15 @@ impl Simple for Metric {
         call: &Call,
         current: &Self,
         updated: &Self,
+        _: u64,
         writes: Writes,
-    ) -> Result<Writes, Error> {
+    ) -> Result<Changed, Error> {
         if updated.kind == current.kind {
-            return Ok(writes);
+            return Ok(writes.into());
         }
         let by = current.users(truth, call).await?;
         if by.is_empty() {
-            return Ok(writes);
+            return Ok(writes.into());
         }
         let remedy = "what it measures is fixed while they refer to it; create another metric";
         Err(Error::InUse {

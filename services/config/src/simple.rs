@@ -1,6 +1,10 @@
 //! The resources without a lifecycle: flags, segments, metrics, layers, holdouts. One set of use cases serves them all.
 
-use assay_core::{experiment::Experiment, lifecycle::State, validate::Findings};
+use assay_core::{
+    experiment::Experiment,
+    lifecycle::State,
+    validate::{Findings, Violation},
+};
 use assay_storage::config_store::Filter;
 
 use crate::{
@@ -8,23 +12,49 @@ use crate::{
     truth::{Call, Stored, Truth, Writes, name},
 };
 
+/// What a change is made of besides the new resource, and what is worth a look.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    pub(crate) writes: Writes,
+    pub(crate) warnings: Vec<Violation>,
+}
+
+impl From<Writes> for Changed {
+    fn from(writes: Writes) -> Self {
+        Self {
+            writes,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Most times that a decision is made anew because the namespace was changed while it was made.
+pub(crate) const ATTEMPTS: u32 = 16;
+
 /// What differs between them: what a resource must keep, and who depends on it.
 #[tonic::async_trait]
 pub(crate) trait Simple: Stored {
     /// Checks the resource alone.
     fn check(&self) -> Findings;
 
+    /// Fills in what a resource says only by reference.
+    async fn resolve(self, _: &Truth, _: &Call) -> Result<Self, Error> {
+        Ok(self)
+    }
+
     /// Refuses a resource that refers to what does not exist, and adds the checks of what it refers to.
     async fn check_references(&self, truth: &Truth, call: &Call, writes: Writes) -> Result<Writes, Error>;
 
-    /// Refuses a change that those who use the resource do not bear, and adds the checks of what that was decided on.
+    /// Refuses a change that those who use the resource do not bear, and adds what else is to be written and the checks of what that was
+    /// decided on. `generation` was read before all else: who decides on what does not exist names it.
     async fn check_change(
         truth: &Truth,
         call: &Call,
         current: &Self,
         updated: &Self,
+        generation: u64,
         writes: Writes,
-    ) -> Result<Writes, Error>;
+    ) -> Result<Changed, Error>;
 
     /// The names of those who refer to it.
     async fn users(&self, truth: &Truth, call: &Call) -> Result<Vec<String>, Error>;

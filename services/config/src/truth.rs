@@ -131,6 +131,12 @@ impl Writes {
         self
     }
 
+    /// The change fails if anything of the namespace has been written since it was at `generation`.
+    pub(crate) fn at(mut self, generation: u64) -> Self {
+        self.0.push(Write::At { generation });
+        self
+    }
+
     /// The change fails if any of `read` has been written meanwhile.
     pub(crate) fn check<'a, R: Stored>(mut self, read: impl IntoIterator<Item = &'a R>) -> Self {
         for resource in read {
@@ -150,6 +156,7 @@ fn is_of(write: &Write, kind: Kind, key: &str) -> bool {
         Write::Delete { kind: of, key: k, .. } | Write::Check { kind: of, key: k, .. } => {
             *of == kind && k == key
         }
+        Write::At { .. } => false,
     }
 }
 
@@ -201,6 +208,16 @@ impl Truth {
         }
     }
 
+    /// The segment in one of its versions, if there ever was one.
+    pub(crate) async fn segment_version(
+        &self,
+        namespace: &Namespace,
+        key: &str,
+        version: u64,
+    ) -> Result<Option<Segment>, Error> {
+        Ok(self.store.segment_version(namespace, key, version).await?)
+    }
+
     /// One page of resources in order of key, and the key after which the next one begins.
     pub(crate) async fn page<R: Stored>(
         &self,
@@ -245,6 +262,11 @@ impl Truth {
         Ok(all)
     }
 
+    /// The present generation of `namespace`.
+    pub(crate) async fn generation(&self, namespace: &Namespace) -> Result<u64, Error> {
+        Ok(self.next_generation(namespace).await?.saturating_sub(1))
+    }
+
     /// The generation that the next change of `namespace` will get unless another change comes first.
     pub(crate) async fn next_generation(&self, namespace: &Namespace) -> Result<u64, Error> {
         let namespaces = self.store.namespaces().await?;
@@ -273,10 +295,10 @@ impl Truth {
     }
 }
 
-/// The stored form of what a change has put of type `R` (the last one, if there are several).
+/// The stored form of what a change has put of type `R` (the first one, if there are several).
 pub(crate) fn stored_as<R: Stored>(committed: Committed) -> R {
-    let last = committed.resources.into_iter().rev().find_map(R::from_resource);
-    last.expect("a store returns each resource that a change has put")
+    let first = committed.resources.into_iter().find_map(R::from_resource);
+    first.expect("a store returns each resource that a change has put")
 }
 
 /// The stored forms of an experiment and of its flag, which stays `flag` where the change has not put it.

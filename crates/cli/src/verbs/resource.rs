@@ -15,7 +15,7 @@ use crate::{
     args::{Fields, Named, Written},
     error::Error,
     output,
-    view::View,
+    view::{View, experiment::Finding},
 };
 
 /// What is no more.
@@ -91,7 +91,10 @@ pub(super) async fn update<V: View, F: Fields + Args + std::fmt::Debug>(
     };
     let mut message = compose::<V, F>(base, written)?;
     message.set_version(version);
-    let updated = message.update(&context.client).await?;
+    let (updated, warnings) = message.update(&context.client).await?;
+    for warning in warnings {
+        output::note(format!("warning: {}", Finding::of(warning).line()));
+    }
     print(context, V::of(updated))
 }
 

@@ -29,6 +29,8 @@ macro_rules! named {
 named!(
     "FLAG_TYPE_" assay_proto::config::v1::FlagType,
     "OPERATOR_" assay_proto::config::v1::Operator,
+    "CONDITION_KIND_" assay_proto::config::v1::ConditionKind,
+    "CONDITION_OUTCOME_" assay_proto::config::v1::ConditionOutcome,
     "DIRECTION_" assay_proto::config::v1::Direction,
     "AGGREGATION_" assay_proto::config::v1::Aggregation,
     "EXPERIMENT_STATE_" assay_proto::config::v1::ExperimentState,

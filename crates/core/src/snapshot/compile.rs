@@ -120,9 +120,10 @@ impl<'a> Segments<'a> {
         Self(compiled)
     }
 
+    /// The latest version that is not broken: where that is not the latest one, the segment is among the rejected.
     fn latest(&self, key: &'a SegmentKey) -> Result<Arc<Audience>, String> {
-        let latest = self.0.range((key, 0)..=(key, u64::MAX)).next_back();
-        let audience = latest.and_then(|(_, audience)| audience.clone());
+        let mut versions = self.0.range((key, 0)..=(key, u64::MAX)).rev();
+        let audience = versions.find_map(|(_, audience)| audience.clone());
         audience.ok_or_else(|| format!("segment `{key}` is missing or rejected"))
     }
 

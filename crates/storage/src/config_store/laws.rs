@@ -7,6 +7,7 @@ mod generations;
 mod live;
 mod reading;
 pub mod samples;
+mod segments;
 mod writing;
 
 use std::sync::Arc;
@@ -28,6 +29,10 @@ pub use reading::{
     a_committed_change_is_read_at_once, audit_pages_from_the_latest, lists_filter_experiments,
     namespaces_include_the_default, paging_covers_everything_once, published_leaves_out_drafts_and_metrics,
     published_sees_changes_whole,
+};
+pub use segments::{
+    a_change_can_name_its_generation, every_version_of_a_segment_is_kept,
+    published_has_every_version_that_is_needed,
 };
 pub use writing::{
     a_change_happens_whole_or_not_at_all, checks_guard_a_change, foreign_resources_are_refused,
@@ -57,6 +62,9 @@ pub async fn all(store: Arc<dyn ConfigStore>) {
     marks_remove_what_was_published(&*store).await;
     a_generation_can_be_raised(&*store).await;
     namespaces_include_the_default(&*store).await;
+    every_version_of_a_segment_is_kept(&*store).await;
+    published_has_every_version_that_is_needed(&*store).await;
+    a_change_can_name_its_generation(&*store).await;
 }
 
 /// A namespace of a law's own.

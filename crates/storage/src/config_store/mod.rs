@@ -217,6 +217,12 @@ pub enum Write {
         /// The version that must be there.
         version: u64,
     },
+    /// Writes nothing, but fails the change with [`Error::Moved`] unless the namespace is still at this generation: for a decision that
+    /// has read what does not exist, such as who uses something.
+    At {
+        /// The generation that was read before all else.
+        generation: u64,
+    },
 }
 
 /// Who did what, for the audit trail.
@@ -310,7 +316,8 @@ pub struct Published {
     pub namespace: Namespace,
     /// The generation.
     pub generation: u64,
-    /// All flags, segments, holdouts, and experiments but drafts, with the generation of each in its `meta`.
+    /// All flags, segments, holdouts, and experiments but drafts, with the generation of each in its `meta`. Of a segment the latest version,
+    /// and every other one that a live experiment has pinned or that one of these nests.
     pub resources: Vec<Resource>,
     /// Those that are stored but cannot be read. Each is left out alone.
     pub unreadable: Vec<Unreadable>,
@@ -348,13 +355,14 @@ pub struct AuditEntry {
 ///
 /// Guarantees: a [`Change`] is one transaction with its audit row, its outbox row and the namespace's next generation; reads see every
 /// committed change; generations of a namespace grow by one with each change and are never reused; a flag has at most one live
-/// (scheduled, running or paused) experiment that Assay assigns.
+/// (scheduled, running or paused) experiment that Assay assigns. Every version of a segment is kept, also when the segment is deleted:
+/// one that is created anew under its key goes on with the next version, so that a version means one thing for ever.
 #[async_trait]
 pub trait ConfigStore: Send + Sync {
     /// Makes `change`. Its writes count as made at once: a change may end one live experiment of a flag and begin another.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`], [`Error::NotFound`], [`Error::Stale`], [`Error::Taken`] (the flag has a live experiment),
+    /// [`Error::AlreadyExists`], [`Error::NotFound`], [`Error::Stale`], [`Error::Moved`], [`Error::Taken`] (the flag has a live experiment),
     /// [`Error::Refused`] (a resource of another namespace, a number that is not finite); then nothing has happened. After
     /// [`Error::Unavailable`] it may have: read again.
     async fn commit(&self, change: Change) -> Result<Committed, Error>;
@@ -364,6 +372,17 @@ pub trait ConfigStore: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     async fn get(&self, namespace: &Namespace, kind: Kind, key: &str) -> Result<Option<Resource>, Error>;
+
+    /// A segment in one of its versions, if there ever was one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn segment_version(
+        &self,
+        namespace: &Namespace,
+        key: &str,
+        version: u64,
+    ) -> Result<Option<Segment>, Error>;
 
     /// Up to `limit` ≥ 1 resources with keys after `after`.
     ///

@@ -5,12 +5,13 @@
 
 mod commit;
 mod read;
+mod revisions;
 mod row;
 mod terms;
 
 use std::collections::BTreeMap;
 
-use assay_core::{key::Namespace, time::Timestamp};
+use assay_core::{key::Namespace, segment::Segment, time::Timestamp};
 use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
@@ -57,6 +58,20 @@ impl ConfigStore for SqlConfigStore {
         within(async {
             let row = row::find(self.database.reader(), namespace, kind, key).await?;
             row.map(resource_of).transpose()
+        })
+        .await
+    }
+
+    async fn segment_version(
+        &self,
+        namespace: &Namespace,
+        key: &str,
+        version: u64,
+    ) -> Result<Option<Segment>, Error> {
+        within(async {
+            let wanted = [(key.to_owned(), version)].into();
+            let found = revisions::rows(self.database.reader(), namespace, &wanted).await?;
+            found.into_iter().next().map(row::segment_of).transpose()
         })
         .await
     }
@@ -177,7 +192,6 @@ impl ConfigStore for SqlConfigStore {
                 .all(&*instant)
                 .await
                 .map_err(classify)?;
-            instant.commit().await?;
             let mut published = Published {
                 namespace: namespace.clone(),
                 generation: row.map_or(0, |row| count(row.generation)),
@@ -190,6 +204,8 @@ impl ConfigStore for SqlConfigStore {
                     Err(unreadable) => published.unreadable.push(unreadable),
                 }
             }
+            revisions::add_needed(&*instant, &mut published).await?;
+            instant.commit().await?;
             Ok(published)
         })
         .await

@@ -57,6 +57,31 @@ pub(super) mod resources {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Every version of every segment, as migration `m0016_segment_revisions` creates them.
+pub(super) mod segment_revisions {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "segment_revisions")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub namespace: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub version: i64,
+        pub generation: i64,
+        pub created_us: i64,
+        pub updated_us: i64,
+        pub document: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What experiments are found by.
 pub(super) mod experiment_terms {
     use sea_orm::entity::prelude::*;

@@ -49,6 +49,7 @@ impl Resources {
         believed: &BTreeMap<String, Value>,
     ) -> (Snapshot, Vec<Rejected>) {
         let (mut current, mut rejected) = decode(namespace, believed);
+        let undecodable: BTreeSet<String> = rejected.iter().map(|broken| broken.resource.clone()).collect();
         let mut kept: BTreeMap<String, Published> = BTreeMap::new();
         for broken in &rejected {
             kept.extend(self.before(&broken.resource));
@@ -61,6 +62,7 @@ impl Resources {
             self.add_needed_segments(&mut current, &mut kept);
             let (snapshot, refused) = Snapshot::compile(&configuration(namespace, generation, &current));
             let more = self.replacements(&refused, &kept);
+            let last: BTreeSet<String> = refused.iter().map(|broken| broken.resource.clone()).collect();
             rejected.extend(
                 refused
                     .into_iter()
@@ -68,6 +70,14 @@ impl Resources {
                     .collect::<Vec<_>>(),
             );
             if more.is_empty() {
+                // What was refused only because of what it refers to is served after all.
+                let replaced: BTreeSet<String> = kept.values().map(name).collect();
+                let is_broken = |resource: &String| {
+                    [&undecodable, &last, &replaced]
+                        .iter()
+                        .any(|set| set.contains(resource))
+                };
+                rejected.retain(|broken| is_broken(&broken.resource));
                 self.served = current;
                 self.last_good = kept.into_keys().collect();
                 return (snapshot, rejected);

@@ -2,7 +2,7 @@ use assay_core::{
     assign::{Reason, assign},
     flag::{Flag, Meta, Variation},
     key::{FlagKey, SegmentKey, VariantKey},
-    segment::{Condition, Operator, Rule, Segment},
+    segment::{Condition, Operator, Rule, Segment, SegmentReference},
     time::Timestamp,
     value::{Attributes, Value as Served, ValueType},
 };
@@ -298,6 +298,58 @@ fn a7_a_broken_segment_does_not_break_the_flag_that_uses_it() {
         (Reason::Override, Some(&Served::Number(9.0)))
     );
     assert_eq!(number(snapshot, "a"), Some(2.0));
+}
+
+/// Segment `outer` in `version`, which nests segment `s` in the same version.
+fn nesting(version: u64) -> Published {
+    let Published::Segment(inner) = segment(version, vec![]) else {
+        panic!("a segment")
+    };
+    let reference = SegmentReference {
+        key: inner.key.clone(),
+        pinned: None,
+        resolved: version,
+    };
+    Published::Segment(Segment {
+        key: SegmentKey::new("outer").unwrap(),
+        rules: vec![Condition::Segment(reference)],
+        ..inner
+    })
+}
+
+#[test]
+fn a7_a_broken_nested_segment_does_not_break_what_nests_it() {
+    let with_override = |number| {
+        let Published::Flag(mut flag) = flag("a", number) else {
+            panic!("a flag")
+        };
+        flag.segment_overrides = vec![assay_core::flag::SegmentOverride {
+            segment: SegmentKey::new("outer").unwrap(),
+            value: Served::Number(9.0),
+        }];
+        Published::Flag(flag)
+    };
+    let mut replica = ReplicaView::default();
+    let first = one(1, &[with_override(1.0), nesting(1), segment(1, vec![0.0, 10.0])]);
+    replica.relist(view(Some(manifest(1, &first)), first.clone()));
+    // The nested one is broken in the version that the new outer one needs.
+    let second = one(2, &[with_override(2.0), nesting(2), segment(2, vec![10.0, 0.0])]);
+    let steps: Vec<_> = publication(&first, 2, &second)
+        .into_iter()
+        .filter_map(|event| replica.apply(event))
+        .collect();
+    let snapshot = &steps[0].snapshot;
+    let given = |level: f64| {
+        let attributes = Attributes::from([("level".into(), level.into())]);
+        assign(snapshot, "a", None, &attributes, Timestamp::default())
+            .value
+            .cloned()
+    };
+    assert_eq!(given(5.0), Some(Served::Number(9.0)));
+    assert_eq!(given(11.0), Some(Served::Number(2.0)));
+    let mut rejected: Vec<_> = steps[0].rejected.iter().map(|r| r.resource.as_str()).collect();
+    rejected.sort_unstable();
+    assert_eq!(rejected, ["segment outer", "segment s"]);
 }
 
 #[test]

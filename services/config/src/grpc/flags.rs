@@ -94,8 +94,8 @@ impl FlagService for Flags {
         let call = caller.to(&asked.namespace)?;
         let (key, version) = versioned(&asked.key, asked.version)?;
         let mask = Mask::read(request.update_mask, FIELDS)?;
-        let edit = |current: &Flag| edited(current, asked, &mask).map_err(Error::from);
-        let flag = update(&self.truth, &call, &key, version, edit).await?;
+        let edit = |current: &Flag| edited(current, asked.clone(), &mask).map_err(Error::from);
+        let (flag, _) = update(&self.truth, &call, &key, version, edit).await?;
         Ok(Response::new(pb::UpdateFlagResponse {
             flag: Some((&flag).into()),
         }))

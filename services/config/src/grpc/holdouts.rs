@@ -87,8 +87,8 @@ impl HoldoutService for Holdouts {
         let call = caller.to(&asked.namespace)?;
         let (key, version) = versioned(&asked.key, asked.version)?;
         let mask = Mask::read(request.update_mask, FIELDS)?;
-        let edit = |current: &Holdout| edited(current, asked, &mask).map_err(Error::from);
-        let holdout = update(&self.truth, &call, &key, version, edit).await?;
+        let edit = |current: &Holdout| edited(current, asked.clone(), &mask).map_err(Error::from);
+        let (holdout, _) = update(&self.truth, &call, &key, version, edit).await?;
         Ok(Response::new(pb::UpdateHoldoutResponse {
             holdout: Some((&holdout).into()),
         }))

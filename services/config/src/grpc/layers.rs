@@ -86,8 +86,8 @@ impl LayerService for Layers {
         let call = caller.to(&asked.namespace)?;
         let (key, version) = versioned(&asked.key, asked.version)?;
         let mask = Mask::read(request.update_mask, FIELDS)?;
-        let edit = |current: &Layer| edited(current, asked, &mask).map_err(Error::from);
-        let layer = update(&self.truth, &call, &key, version, edit).await?;
+        let edit = |current: &Layer| edited(current, asked.clone(), &mask).map_err(Error::from);
+        let (layer, _) = update(&self.truth, &call, &key, version, edit).await?;
         Ok(Response::new(pb::UpdateLayerResponse {
             layer: Some((&layer).into()),
         }))

@@ -94,8 +94,8 @@ impl MetricService for Metrics {
         let call = caller.to(&asked.namespace)?;
         let (key, version) = versioned(&asked.key, asked.version)?;
         let mask = Mask::read(request.update_mask, FIELDS)?;
-        let edit = |current: &Metric| edited(current, asked, &mask).map_err(Error::from);
-        let metric = update(&self.truth, &call, &key, version, edit).await?;
+        let edit = |current: &Metric| edited(current, asked.clone(), &mask).map_err(Error::from);
+        let (metric, _) = update(&self.truth, &call, &key, version, edit).await?;
         Ok(Response::new(pb::UpdateMetricResponse {
             metric: Some((&metric).into()),
         }))

@@ -3,6 +3,7 @@
 use assay_core::segment::Segment;
 use assay_proto::{
     config::v1::{self as pb, segment_service_server::SegmentService},
+    convert::{attributes, finding, tested_condition},
     field::FieldErrors,
 };
 use assay_storage::config_store::Filter;
@@ -18,7 +19,8 @@ use crate::{
     error::Error,
     get::get,
     list::{PageRequest, list},
-    truth::Truth,
+    segment::test_segment::{Subject, test_segment, version_of},
+    truth::{Call, Truth},
     update::update,
 };
 
@@ -52,7 +54,10 @@ impl SegmentService for Segments {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
         let key = key(&request.key).map_err(Error::from)?;
-        let segment: Segment = get(&self.truth, &call, &key).await?;
+        let segment: Segment = match request.version {
+            0 => get(&self.truth, &call, &key).await?,
+            version => version_of(&self.truth, &call, &key, version).await?,
+        };
         Ok(Response::new(pb::GetSegmentResponse {
             segment: Some((&segment).into()),
         }))
@@ -86,10 +91,11 @@ impl SegmentService for Segments {
         let call = caller.to(&asked.namespace)?;
         let (key, version) = versioned(&asked.key, asked.version)?;
         let mask = Mask::read(request.update_mask, FIELDS)?;
-        let edit = |current: &Segment| edited(current, asked, &mask).map_err(Error::from);
-        let segment = update(&self.truth, &call, &key, version, edit).await?;
+        let edit = |current: &Segment| edited(current, asked.clone(), &mask).map_err(Error::from);
+        let (segment, warnings) = update(&self.truth, &call, &key, version, edit).await?;
         Ok(Response::new(pb::UpdateSegmentResponse {
             segment: Some((&segment).into()),
+            warnings: warnings.iter().map(finding).collect(),
         }))
     }
 
@@ -102,6 +108,49 @@ impl SegmentService for Segments {
         let (key, version) = versioned(&request.key, request.version)?;
         delete::<Segment>(&self.truth, &call, &key, version).await?;
         Ok(Response::new(pb::DeleteSegmentResponse {}))
+    }
+
+    async fn test_segment(
+        &self,
+        request: Request<pb::TestSegmentRequest>,
+    ) -> Result<Response<pb::TestSegmentResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let mut errors = FieldErrors::default();
+        let subject = errors.keep(subject(request.subject, request.version, &call));
+        let attributes = errors.keep(attributes(request.attributes, "attributes"));
+        let asked = errors.finish(subject.zip(attributes)).map_err(Error::from)?;
+        let (version, explanation) = test_segment(&self.truth, &call, asked.0, &asked.1).await?;
+        Ok(Response::new(pb::TestSegmentResponse {
+            matches: explanation.matches,
+            conditions: explanation.steps.iter().map(tested_condition).collect(),
+            version,
+        }))
+    }
+}
+
+/// What is to be tested.
+fn subject(
+    asked: Option<pb::test_segment_request::Subject>,
+    version: u64,
+    call: &Call,
+) -> Result<Subject, FieldErrors> {
+    use pb::test_segment_request::Subject as Asked;
+    match asked {
+        Some(Asked::Key(text)) => key(&text).map(|key| Subject::Stored { key, version }),
+        Some(Asked::Segment(mut segment)) => {
+            if segment.key.is_empty() {
+                segment.key = "unnamed".to_owned();
+            }
+            segment.namespace = call.namespace.to_string();
+            segment.version = 0;
+            segment.try_into().map(Subject::Given)
+        }
+        None => Err(FieldErrors::one(
+            "key",
+            "REQUIRED",
+            "is missing; give the key of a segment, or a segment",
+        )),
     }
 }
 

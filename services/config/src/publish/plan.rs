@@ -1,8 +1,7 @@
 //! What must be written so that the bus equals the truth: a pure function of both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use assay_core::{experiment::Experiment, key::SegmentKey, segment::Segment};
 use assay_proto::bus::{self, encode};
 use assay_storage::{
     config_bus::{Manifest, NamespaceView, Publication, Value, digest},
@@ -71,7 +70,6 @@ fn is_foreign(there: &Manifest, manifest: &Manifest) -> bool {
 
 /// What the bus is to hold, by key.
 fn wanted(resources: Vec<Resource>) -> BTreeMap<String, Value> {
-    let pinned = pinned(&resources);
     let mut wanted = BTreeMap::new();
     for resource in resources {
         match resource {
@@ -91,13 +89,11 @@ fn wanted(resources: Vec<Resource>) -> BTreeMap<String, Value> {
                 );
             }
             Resource::Segment(segment) => {
-                for version in versions(&segment, &pinned) {
-                    put(
-                        &mut wanted,
-                        segment.meta.generation,
-                        bus::Published::Segment(version),
-                    );
-                }
+                put(
+                    &mut wanted,
+                    segment.meta.generation,
+                    bus::Published::Segment(segment),
+                );
             }
             // What assignment does not look at is not published.
             Resource::Metric(_) | Resource::Layer(_) => {}
@@ -127,33 +123,6 @@ fn put(wanted: &mut BTreeMap<String, Value>, generation: u64, published: bus::Pu
             bytes: Bytes::from(encode(&published)),
         },
     );
-}
-
-/// The versions of segments that live experiments have pinned.
-fn pinned(resources: &[Resource]) -> BTreeSet<(SegmentKey, u64)> {
-    let live = resources.iter().filter_map(|resource| match resource {
-        Resource::Experiment(experiment) if experiment.state.is_live() => Some(experiment),
-        _ => None,
-    });
-    let pin = |experiment: &Experiment| Some((experiment.segment.clone()?, experiment.segment_version?));
-    live.filter_map(pin).collect()
-}
-
-/// `segment` in its version and in each that is pinned. While an experiment has one pinned only texts can change (see
-/// [`crate::segment`]), so the rules of all these versions are the same.
-fn versions<'a>(
-    segment: &'a Segment,
-    pinned: &'a BTreeSet<(SegmentKey, u64)>,
-) -> impl Iterator<Item = Segment> + 'a {
-    let all = pinned
-        .range((segment.key.clone(), 0)..=(segment.key.clone(), u64::MAX))
-        .map(|(_, version)| *version);
-    let versions: BTreeSet<_> = all.chain([segment.meta.version]).collect();
-    versions.into_iter().map(|version| {
-        let mut copy = segment.clone();
-        copy.meta.version = version;
-        copy
-    })
 }
 
 #[cfg(test)]

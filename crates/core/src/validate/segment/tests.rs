@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     fixtures::{self, rule},
@@ -184,4 +186,46 @@ fn a_nested_segment_is_one_condition() {
         resolved: 0,
     });
     assert_eq!(errors(vec![nested; MAX_RULES]), []);
+}
+
+fn operand() -> impl Strategy<Value = Attribute> {
+    let texts = [
+        "",
+        "a",
+        "1.2",
+        "2.0.0-rc.1",
+        "2026-11-21",
+        "2026-11-21T09:00:00Z",
+        "^a+$",
+        "(",
+        r"\w{9}{9}{9}",
+    ];
+    prop_oneof![
+        any::<bool>().prop_map(Attribute::Bool),
+        prop::sample::select(vec![0.0, 1.0, -3.5, f64::NAN]).prop_map(Attribute::Number),
+        prop::sample::select(texts.to_vec()).prop_map(Attribute::from),
+    ]
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let operands = prop::collection::vec(operand(), 0..3);
+    let leaf = (prop::sample::select(Operator::ALL.to_vec()), operands);
+    let leaf = leaf.prop_map(|(operator, operands)| rule("x", operator, operands));
+    leaf.prop_recursive(9, 20, 2, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..3).prop_map(Condition::AnyOf),
+            prop::collection::vec(inner.clone(), 1..3).prop_map(Condition::AllOf),
+            inner.prop_map(|inner| Condition::Not(Box::new(inner))),
+        ]
+    })
+}
+
+proptest! {
+    /// What is stored can be served, and what cannot be served is not stored.
+    #[test]
+    fn what_passes_compiles_and_what_compiles_passes(rules in prop::collection::vec(condition(), 0..4)) {
+        let segment = with(rules);
+        let passes = super::segment(&segment).is_ok();
+        prop_assert_eq!(segment.compile(|_| None).is_ok(), passes);
+    }
 }

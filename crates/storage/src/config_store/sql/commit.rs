@@ -8,19 +8,19 @@ use assay_core::{
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
-    ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
+    ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
 use super::{
-    row::{count, find, number, row_of, text},
+    row::{count, find, number, revision_of, row_of, text},
     terms,
 };
 use crate::{
     Error,
     config_store::{
         Change, Committed, Expect, Kind, Resource, Write,
-        tables::{audit_log, namespaces, outbox, resources},
+        tables::{audit_log, namespaces, outbox, resources, segment_revisions},
     },
     sql::{Transaction, classify, unique_violation},
 };
@@ -50,6 +50,7 @@ pub(super) async fn apply(transaction: &Transaction, change: &Change) -> Result<
                     .await
                     .map_err(classify)?;
             }
+            Write::At { generation: read } => unmoved(&change.namespace, *read, generation)?,
             Write::Check { kind, key, version } => {
                 expected(transaction, &change.namespace, *kind, key, *version).await?;
             }
@@ -59,6 +60,19 @@ pub(super) async fn apply(transaction: &Transaction, change: &Change) -> Result<
     Ok(Committed {
         generation,
         resources: stored.into_iter().flatten().collect(),
+    })
+}
+
+/// Checks that the change which makes `generation` follows the one that made `read`.
+fn unmoved(namespace: &Namespace, read: u64, generation: u64) -> Result<(), Error> {
+    let found = generation.saturating_sub(1);
+    if found == read {
+        return Ok(());
+    }
+    Err(Error::Moved {
+        namespace: namespace.to_string(),
+        expected: read,
+        found,
     })
 }
 
@@ -100,12 +114,13 @@ async fn put(
     if let Some(flag) = resource.reserves() {
         free(transaction, resource, flag).await?;
     }
+    let last = match &before {
+        Some(row) => count(row.version),
+        None => last_version(transaction, resource).await?,
+    };
     let mut stored = resource.clone();
     *stored.meta_mut() = Meta {
-        version: before
-            .as_ref()
-            .map_or(0, |row| count(row.version))
-            .saturating_add(1),
+        version: last.saturating_add(1),
         generation,
         created_at: before
             .as_ref()
@@ -119,6 +134,7 @@ async fn put(
         before.as_ref().map(|row| row.document.clone()),
         Some(row.document.clone()),
     );
+    let revision = matches!(resource, Resource::Segment(_)).then(|| revision_of(&row));
     let active = row.into_active_model();
     let written = match &before {
         None => resources::Entity::insert(active)
@@ -129,7 +145,31 @@ async fn put(
     };
     written.map_err(|error| not_unique(error, resource))?;
     terms::replace(transaction, before.as_ref(), &stored).await?;
+    if let Some(revision) = revision {
+        segment_revisions::Entity::insert(revision.into_active_model())
+            .exec_without_returning(&**transaction)
+            .await
+            .map_err(classify)?;
+    }
     Ok(stored)
+}
+
+/// The last version that a resource of this key has had, 0 when it is new; only of segments versions outlive the resource.
+async fn last_version(transaction: &Transaction, resource: &Resource) -> Result<u64, Error> {
+    if !matches!(resource, Resource::Segment(_)) {
+        return Ok(0);
+    }
+    let last: Option<i64> = segment_revisions::Entity::find()
+        .select_only()
+        .column(segment_revisions::Column::Version)
+        .filter(segment_revisions::Column::Namespace.eq(resource.namespace().as_str()))
+        .filter(segment_revisions::Column::Key.eq(resource.key()))
+        .order_by_desc(segment_revisions::Column::Version)
+        .into_tuple()
+        .one(&**transaction)
+        .await
+        .map_err(classify)?;
+    Ok(last.map_or(0, count))
 }
 
 /// What `resource` replaces, which must be as `expect` says.

@@ -1,11 +1,14 @@
 //! Between rows and resources.
 
-use assay_core::{flag::Meta, key::Namespace, time::Timestamp};
+use assay_core::{flag::Meta, key::Namespace, segment::Segment, time::Timestamp};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
 use crate::{
     Error,
-    config_store::{Kind, Resource, Unreadable, record, tables::resources},
+    config_store::{
+        Kind, Resource, Unreadable, record,
+        tables::{resources, segment_revisions},
+    },
     sql::classify,
 };
 
@@ -78,6 +81,40 @@ pub(super) fn readable(row: resources::Model) -> Result<Resource, Unreadable> {
 
 fn kind_of(row: &resources::Model) -> Option<Kind> {
     Kind::ALL.into_iter().find(|kind| kind.name() == row.kind)
+}
+
+/// The segment that `row` stores in one of its versions.
+pub(super) fn segment_of(row: segment_revisions::Model) -> Result<Segment, Error> {
+    let meta = Meta {
+        version: count(row.version),
+        generation: count(row.generation),
+        created_at: Timestamp::from_micros(row.created_us),
+        updated_at: Timestamp::from_micros(row.updated_us),
+    };
+    let what = format!("segment/{} version {}", row.key, row.version);
+    let identity = record::Identity {
+        namespace: namespace_of(row.namespace)?,
+        kind: Kind::Segment,
+        key: row.key,
+        meta,
+    };
+    match record::decode(identity, &row.document)? {
+        Resource::Segment(segment) => Ok(segment),
+        other => Err(corrupt(&what, format!("it is a {}", other.kind().name()))),
+    }
+}
+
+/// The same segment as one version among others.
+pub(super) fn revision_of(row: &resources::Model) -> segment_revisions::Model {
+    segment_revisions::Model {
+        namespace: row.namespace.clone(),
+        key: row.key.clone(),
+        version: row.version,
+        generation: row.generation,
+        created_us: row.created_us,
+        updated_us: row.updated_us,
+        document: row.document.clone(),
+    }
 }
 
 /// The namespace that a column names.

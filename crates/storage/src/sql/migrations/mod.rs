@@ -4,6 +4,7 @@ mod m0001_config;
 mod m0002_analysis;
 mod m0003_log;
 mod m0010_lifecycle;
+mod m0016_segment_revisions;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_analysis::Migration),
             Box::new(m0003_log::Migration),
             Box::new(m0010_lifecycle::Migration),
+            Box::new(m0016_segment_revisions::Migration),
         ]
     }
 }

@@ -1,11 +1,8 @@
 use assay_core::{
-    experiment::{AssignmentSource, Cohort, ExposureMode, Variant},
     flag::{Flag, Meta, Variation},
-    key::{ExperimentKey, FlagKey, Namespace, UnitKind, VariantKey},
-    lifecycle::{Outcome, State},
-    schedule::Schedule,
+    key::{FlagKey, Namespace, SegmentKey, VariantKey},
+    segment::Segment,
     value::Value as FlagValue,
-    weights::{Coverage, Weights},
 };
 
 use assay_storage::config_store::Kind;
@@ -49,51 +46,6 @@ fn segment(version: u64) -> Resource {
         description: String::new(),
         rules: Vec::new(),
         meta: meta(version, version),
-    })
-}
-
-/// An experiment in `state` that has pinned version 1 of segment `ios`.
-fn pinning(state: State) -> Resource {
-    let variant = VariantKey::new("off").unwrap();
-    Resource::Experiment(Experiment {
-        namespace: Namespace::default(),
-        key: ExperimentKey::new("a").unwrap(),
-        name: String::new(),
-        description: String::new(),
-        hypothesis: String::new(),
-        owner: String::new(),
-        tags: Vec::new(),
-        flag: FlagKey::new("gate").unwrap(),
-        state,
-        source: AssignmentSource::Assay,
-        unit_kind: UnitKind::default(),
-        variants: vec![Variant {
-            key: variant,
-            name: String::new(),
-            value: FlagValue::Bool(false),
-        }],
-        cohorts: vec![Cohort {
-            number: 1,
-            weights: Weights::even(1),
-            generation: 2,
-        }],
-        coverage: Coverage::FULL,
-        salt: "salt".to_owned(),
-        segment: Some(SegmentKey::new("ios").unwrap()),
-        segment_version: Some(1),
-        metrics: Vec::new(),
-        exposure: ExposureMode::OnAssign,
-        confidence: 0.95,
-        qa_overrides: Vec::new(),
-        traffic: Default::default(),
-        start_time: None,
-        end_time: None,
-        completed_at: None,
-        pauses: Vec::new(),
-        reason: String::new(),
-        schedule: Schedule::default(),
-        undo: None,
-        meta: meta(2, 2),
     })
 }
 
@@ -220,19 +172,10 @@ fn a_hand_edit_is_undone_within_the_same_generation() {
 }
 
 #[test]
-fn pinned_versions_are_published_while_they_are_needed() {
-    let keys = |state| {
-        filled(truth(3, vec![pinning(state), segment(3)]))
-            .resources
-            .into_keys()
-            .collect::<Vec<_>>()
-    };
+fn every_version_of_a_segment_has_a_place_of_its_own() {
+    let held = filled(truth(3, vec![segment(3), segment(1)]));
     assert_eq!(
-        keys(State::Running),
-        ["experiment/a", "segment/ios@1", "segment/ios@3"]
-    );
-    assert_eq!(
-        keys(State::Completed(Outcome::NoWinner)),
-        ["experiment/a", "segment/ios@3"]
+        held.resources.into_keys().collect::<Vec<_>>(),
+        ["segment/ios@1", "segment/ios@3"]
     );
 }
