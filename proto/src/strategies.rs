@@ -16,7 +16,7 @@ use assay_core::{
     layer::{Allocation, BucketRange, Layer},
     lifecycle::{Outcome, PauseMode, State},
     metric::{Aggregation, Direction, Metric, MetricKind},
-    record::{Event, Exposure},
+    record::{Event, Exposure, Sighting},
     schedule::{EndAction, Schedule},
     segment::{Condition, Operator, Rule, Segment, SegmentReference},
     time::Timestamp,
@@ -462,6 +462,15 @@ pub(crate) fn experiment() -> impl Strategy<Value = Experiment> {
                 meta,
             },
         )
+}
+
+pub(crate) fn sighting() -> impl Strategy<Value = Sighting> {
+    (namespace(), key(), text(), time()).prop_map(|(namespace, key, caller, seen_at)| Sighting {
+        namespace,
+        key: FlagKey::new(key).unwrap(),
+        caller,
+        seen_at,
+    })
 }
 
 pub(crate) fn exposure() -> impl Strategy<Value = Exposure> {

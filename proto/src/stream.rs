@@ -1,4 +1,4 @@
-//! What the log carries: batches of exposures or of events, in a form that is kept readable for ever.
+//! What the log carries: batches of exposures, of events or of callers, in a form that is kept readable for ever.
 
 /// `assay.stream.v1`: the messages themselves.
 pub mod v1 {
@@ -15,7 +15,7 @@ pub mod v1 {
 
 mod record;
 
-use assay_core::record::{Event, Exposure};
+use assay_core::record::{Event, Exposure, Sighting};
 use prost::Message;
 
 use crate::{convert::each, field::FieldErrors};
@@ -42,6 +42,8 @@ pub enum Records {
     Exposures(Vec<Exposure>),
     /// In a log of events.
     Events(Vec<Event>),
+    /// In a log of events.
+    Callers(Vec<Sighting>),
 }
 
 /// Why bytes are no batch.
@@ -54,12 +56,16 @@ pub enum DecodeError {
     #[error("a batch without records")]
     Empty,
     /// A log has records of one kind.
-    #[error("a batch of {exposures} exposures and {events} events; a batch has one kind of record")]
+    #[error(
+        "a batch of {exposures} exposures, {events} events and {callers} callers; a batch has one kind of record"
+    )]
     Mixed {
         /// Number of exposures.
         exposures: usize,
         /// Number of events.
         events: usize,
+        /// Number of callers.
+        callers: usize,
     },
     /// Some of its records cannot be understood; each is named, such as `events[3].unit.id`.
     #[error("records that cannot be understood")]
@@ -68,20 +74,22 @@ pub enum DecodeError {
 
 /// The bytes of a batch. Equal batches give equal bytes.
 pub fn encode(batch: &Batch) -> Vec<u8> {
-    let (exposures, events) = match &batch.records {
-        Records::Exposures(exposures) => (
-            exposures.iter().map(v1::ExposureRecord::from).collect(),
-            Vec::new(),
-        ),
-        Records::Events(events) => (Vec::new(), events.iter().map(v1::EventRecord::from).collect()),
-    };
+    let mut encoded = v1::Batch::default();
+    match &batch.records {
+        Records::Exposures(exposures) => {
+            encoded.exposures = exposures.iter().map(v1::ExposureRecord::from).collect();
+        }
+        Records::Events(events) => encoded.events = events.iter().map(v1::EventRecord::from).collect(),
+        Records::Callers(callers) => {
+            encoded.callers = callers.iter().map(v1::CallerRecord::from).collect();
+        }
+    }
     let batch = v1::Batch {
         producer: batch.producer.clone(),
         epoch: batch.epoch,
         sequence: batch.sequence,
         traceparent: batch.traceparent.clone(),
-        exposures,
-        events,
+        ..encoded
     };
     batch.encode_to_vec()
 }
@@ -92,18 +100,21 @@ pub fn encode(batch: &Batch) -> Vec<u8> {
 /// [`DecodeError`] says what they are instead; of records that cannot be understood all are named.
 pub fn decode(bytes: &[u8]) -> Result<Batch, DecodeError> {
     let batch = v1::Batch::decode(bytes).map_err(DecodeError::Encoding)?;
-    let records = match (batch.exposures, batch.events) {
-        (exposures, events) if exposures.is_empty() && events.is_empty() => return Err(DecodeError::Empty),
-        (exposures, events) if events.is_empty() => Records::Exposures(
+    let (exposures, events, callers) = (batch.exposures, batch.events, batch.callers);
+    let records = match (exposures.len(), events.len(), callers.len()) {
+        (0, 0, 0) => return Err(DecodeError::Empty),
+        (_, 0, 0) => Records::Exposures(
             each(exposures, "exposures", Exposure::try_from).map_err(DecodeError::Records)?,
         ),
-        (exposures, events) if exposures.is_empty() => {
-            Records::Events(each(events, "events", Event::try_from).map_err(DecodeError::Records)?)
+        (0, _, 0) => Records::Events(each(events, "events", Event::try_from).map_err(DecodeError::Records)?),
+        (0, 0, _) => {
+            Records::Callers(each(callers, "callers", Sighting::try_from).map_err(DecodeError::Records)?)
         }
-        (exposures, events) => {
+        (exposures, events, callers) => {
             return Err(DecodeError::Mixed {
-                exposures: exposures.len(),
-                events: events.len(),
+                exposures,
+                events,
+                callers,
             });
         }
     };

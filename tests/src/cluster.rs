@@ -1,6 +1,6 @@
 //! All services in this process, on embedded stores in memory, with real channels between them and a clock of your choice.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use assay_client::{Client, Endpoints};
@@ -11,6 +11,9 @@ use assay_storage::{
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
+
+/// How often assignment says who asks for what: sooner than outside of tests.
+const CALLERS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How many partitions the log has.
 pub const PARTITIONS: u32 = 4;
@@ -173,7 +176,10 @@ async fn assignment_service(
     Ok(assay_assignment::serve(
         listener,
         ports,
-        assay_assignment::Settings::default(),
+        assay_assignment::Settings {
+            callers_interval: CALLERS_INTERVAL,
+            ..Default::default()
+        },
         clock,
         shutdown,
     )

@@ -292,7 +292,13 @@ pub(crate) enum ExperimentVerb {
     /// Take back a stop or a winner, within a minute.
     Undo(Commanded),
     /// Serve nothing for it any more; reports stay.
-    End(Commanded),
+    End {
+        #[command(flatten)]
+        commanded: Commanded,
+        /// End it although it is still asked for.
+        #[arg(long)]
+        force: bool,
+    },
     /// Hide it from lists; all data are kept.
     Archive(Commanded),
     /// Show it in lists again.

@@ -49,6 +49,8 @@ pub enum Command {
     End {
         /// Why; may be empty.
         reason: String,
+        /// Ends it although it is still asked for.
+        force: bool,
     },
     /// → ARCHIVED.
     Archive {
@@ -191,12 +193,13 @@ impl Client {
                     Vec::new(),
                 )
             }
-            Command::End { reason } => {
+            Command::End { reason, force } => {
                 let request = pb::EndExperimentRequest {
                     namespace,
                     key,
                     version,
                     reason,
+                    force,
                 };
                 (
                     service.end_experiment(request).await?.into_inner().experiment,

@@ -5,7 +5,10 @@ use assay_core::{
     value::Attributes,
 };
 use assay_proto::{
-    analysis::v1::{ExperimentResult, GetResultsRequest, ListAssignmentsRequest, ListAssignmentsResponse},
+    analysis::v1::{
+        Caller, ExperimentResult, GetResultsRequest, ListAssignmentsRequest, ListAssignmentsResponse,
+        ListCallersRequest,
+    },
     assignment::v1::{
         AssignBatchItem, AssignBatchRequest, AssignBatchResult, AssignRequest, Assignment, Exposure,
     },
@@ -109,5 +112,22 @@ impl Client {
             async move { service.list_assignments(request).await }
         })
         .await
+    }
+
+    /// Who has asked for flags or experiments of these keys, the latest first.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn callers(&self, namespace: &str, keys: &[&str]) -> Result<Vec<Caller>, Error> {
+        let request = ListCallersRequest {
+            namespace: namespace.to_owned(),
+            keys: keys.iter().map(ToString::to_string).collect(),
+            since: None,
+        };
+        let response = retry(|| {
+            let (mut service, request) = (self.analysis(), request.clone());
+            async move { service.list_callers(request).await }
+        });
+        Ok(response.await?.callers)
     }
 }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    key::{ExperimentKey, Namespace, Unit, VariantKey},
+    key::{ExperimentKey, FlagKey, Namespace, Unit, VariantKey},
     time::Timestamp,
     value::{Attribute, Attributes},
 };
@@ -171,6 +171,19 @@ fn put_text(hash: &mut Sha256, text: &str) {
 
 fn put_length(hash: &mut Sha256, length: usize) {
     hash.update(u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
+}
+
+/// The recorded fact that a caller asked for a flag, or for an experiment by its key: kept so that people know who does before they end it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sighting {
+    /// Where.
+    pub namespace: Namespace,
+    /// The key that was asked for.
+    pub key: FlagKey,
+    /// Who asked, as it calls itself.
+    pub caller: String,
+    /// When it was last seen.
+    pub seen_at: Timestamp,
 }
 
 #[cfg(test)]

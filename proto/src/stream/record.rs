@@ -1,6 +1,6 @@
 use assay_core::{
-    key::{ExperimentKey, VariantKey},
-    record::{Event, Exposure},
+    key::{ExperimentKey, FlagKey, VariantKey},
+    record::{Event, Exposure, Sighting},
     value::Attributes,
 };
 use prost_types::Struct;
@@ -130,4 +130,36 @@ impl TryFrom<pb::EventRecord> for Event {
 /// Most records have none: then nothing is written.
 fn optional_struct(attributes: &Attributes) -> Option<Struct> {
     (!attributes.is_empty()).then(|| attributes_to_struct(attributes))
+}
+
+impl From<&Sighting> for pb::CallerRecord {
+    fn from(sighting: &Sighting) -> Self {
+        Self {
+            namespace: sighting.namespace.to_string(),
+            key: sighting.key.to_string(),
+            caller: sighting.caller.clone(),
+            seen_at: Some(timestamp(sighting.seen_at)),
+        }
+    }
+}
+
+impl TryFrom<pb::CallerRecord> for Sighting {
+    type Error = FieldErrors;
+
+    fn try_from(record: pb::CallerRecord) -> Result<Self, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let namespace = errors.keep(namespace_from(record.namespace, "namespace"));
+        let key = errors.keep(key_from(record.key, "key", FlagKey::new));
+        let seen_at = errors.keep(timestamp_from(record.seen_at, "seen_at"));
+        let made = || {
+            Some(Self {
+                namespace: namespace?,
+                key: key?,
+                caller: record.caller,
+                seen_at: seen_at?,
+            })
+        };
+        let made = made();
+        errors.finish(made)
+    }
 }

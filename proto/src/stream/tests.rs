@@ -15,6 +15,7 @@ fn batch() -> impl Strategy<Value = Batch> {
     let records = prop_oneof![
         vec(strategies::exposure(), 1..6).prop_map(Records::Exposures),
         vec(strategies::event(), 1..6).prop_map(Records::Events),
+        vec(strategies::sighting(), 1..6).prop_map(Records::Callers),
     ];
     (
         "\\PC{0,12}",
@@ -153,7 +154,8 @@ fn a_bad_record_is_named() {
         decode(&both.encode_to_vec()),
         Err(DecodeError::Mixed {
             exposures: 1,
-            events: 2
+            events: 2,
+            callers: 0
         })
     ));
     assert!(matches!(decode(&[]), Err(DecodeError::Empty)));

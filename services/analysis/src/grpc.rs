@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use assay_core::key::{ExperimentKey, Unit};
+use assay_core::{
+    key::{ExperimentKey, FlagKey, Namespace, Unit},
+    record::Sighting,
+    time::Timestamp,
+};
 use assay_platform::{Failure, Principal};
 use assay_proto::{
     analysis::v1::{self as pb, analysis_service_server::AnalysisService},
-    convert::{key_from, namespace_from, optional_unit_from, timestamp, unit, unit_kind_from},
+    convert::{
+        key_from, namespace_from, optional_timestamp_from, optional_unit_from, timestamp, unit,
+        unit_kind_from,
+    },
     field::FieldErrors,
 };
 use tonic::{Request, Response, Status};
@@ -15,12 +22,15 @@ use crate::{
     Analysis, encode,
     error::Error,
     list_assignments::{Query, UnitAssignment, list_assignments},
+    list_callers::list_callers,
     results::get_results,
 };
 
 /// Most units on one page, and how many when nothing is said.
 const MAX_PAGE: i32 = 10_000;
 const DEFAULT_PAGE: i32 = 1_000;
+/// Most keys of one request for callers.
+const MAX_KEYS: usize = 10;
 
 /// The service on the wire.
 pub(crate) struct Grpc(pub(crate) Arc<Analysis>);
@@ -45,6 +55,21 @@ impl AnalysisService for Grpc {
         }))
     }
 
+    async fn list_callers(
+        &self,
+        request: Request<pb::ListCallersRequest>,
+    ) -> Result<Response<pb::ListCallersResponse>, Status> {
+        let principal = Principal::of(request.extensions());
+        let answer = async {
+            let (namespace, keys, since) = callers_asked(request.into_inner())?;
+            principal.check_namespace(namespace.as_str())?;
+            list_callers(&self.0, &namespace, &keys, since).await
+        };
+        let callers = answer.await.map_err(Failure::from)?;
+        let callers = callers.iter().map(caller).collect();
+        Ok(Response::new(pb::ListCallersResponse { callers }))
+    }
+
     async fn list_assignments(
         &self,
         request: Request<pb::ListAssignmentsRequest>,
@@ -65,6 +90,34 @@ impl AnalysisService for Grpc {
             assignments,
             next_page_token,
         }))
+    }
+}
+
+/// Namespace, keys and least time of a request for callers.
+fn callers_asked(
+    request: pb::ListCallersRequest,
+) -> Result<(Namespace, Vec<FlagKey>, Timestamp), FieldErrors> {
+    let mut errors = FieldErrors::default();
+    if request.keys.is_empty() || request.keys.len() > MAX_KEYS {
+        let message = format!("has {} entries; give 1 to {MAX_KEYS}", request.keys.len());
+        errors.push("keys", "COUNT", message);
+    }
+    let namespace = errors.keep(namespace_from(request.namespace, "namespace"));
+    let mut keys = Vec::with_capacity(request.keys.len());
+    for (i, key) in request.keys.into_iter().enumerate() {
+        keys.extend(errors.keep(key_from(key, &format!("keys[{i}]"), FlagKey::new)));
+    }
+    let since = errors.keep(optional_timestamp_from(request.since, "since"));
+    let made = namespace.zip(since);
+    let made = made.map(|(namespace, since)| (namespace, keys, since.unwrap_or(Timestamp::MIN)));
+    errors.finish(made)
+}
+
+fn caller(sighting: &Sighting) -> pb::Caller {
+    pb::Caller {
+        caller: sighting.caller.clone(),
+        key: sighting.key.to_string(),
+        last_seen_time: Some(timestamp(sighting.seen_at)),
     }
 }
 

@@ -16,6 +16,7 @@ mod error;
 mod fixtures;
 mod grpc;
 mod list_assignments;
+mod list_callers;
 mod reader;
 mod results;
 mod run;

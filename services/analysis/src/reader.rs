@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use assay_core::{key::Namespace, time::Timestamp};
+use assay_core::{key::Namespace, record::Sighting, time::Timestamp};
 use assay_platform::{SharedClock, telemetry};
 use assay_proto::stream::{self, Records};
 use assay_storage::{
@@ -76,6 +76,7 @@ impl Read {
 struct Batch {
     units: BTreeMap<UnitRef, Incoming>,
     tallies: BTreeMap<Namespace, Tally>,
+    callers: Vec<Sighting>,
     traceparents: BTreeSet<String>,
     /// The newest time of receipt in each log.
     newest: BTreeMap<Topic, Timestamp>,
@@ -205,6 +206,7 @@ impl Reader {
             .into_iter()
             .filter(|(_, tally)| *tally != Tally::default())
             .collect();
+        let callers = batch.callers;
         self.store
             .commit(Commit {
                 partition,
@@ -212,6 +214,7 @@ impl Reader {
                 to,
                 units,
                 tallies,
+                callers,
             })
             .await?;
         Ok(full)
@@ -325,6 +328,7 @@ impl Batch {
                     self.units.entry(unit).or_default().events.push(event);
                 }
             }
+            Records::Callers(callers) => self.callers.extend(callers),
         }
     }
 

@@ -36,7 +36,7 @@ impl<'a> Sitting<'a> {
         Ok(Self {
             assignments,
             snapshot: assignments.serving.snapshot(namespace)?,
-            now: Timestamp::from_micros(assignments.clock.now_micros()),
+            now: assignments.now(),
             records,
             parcels: Parcels::default(),
         })

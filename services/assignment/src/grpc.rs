@@ -17,9 +17,9 @@ use assay_proto::{
     field::{FieldError, FieldErrors},
     hot,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, codegen::http::HeaderMap, metadata::MetadataMap};
 
-use crate::{Assignments, assign::Sitting, error::Refusal};
+use crate::{Assignments, assign::Sitting, callers::name_of, error::Refusal};
 
 const ASSIGN: &str = "/assay.assignment.v1.AssignmentService/Assign";
 
@@ -43,10 +43,10 @@ impl AssignmentService for Grpc {
         request: Request<pb::AssignRequest>,
     ) -> Result<Response<pb::AssignResponse>, Status> {
         let caller = Principal::of(request.extensions());
-        let (question, subject) = asked(request.into_inner())
-            .map_err(Refusal::from)
-            .map_err(Failure::from)?;
+        let (metadata, _, request) = request.into_parts();
+        let (question, subject) = asked(request).map_err(Refusal::from).map_err(Failure::from)?;
         caller.check_namespace(question.namespace.as_str())?;
+        self.saw(&caller, metadata, &question);
         let mut sitting = self.sitting(&question)?;
         let assignments = answer(&mut sitting, &question, &subject);
         if let Some(recorded) = sitting.end() {
@@ -60,10 +60,12 @@ impl AssignmentService for Grpc {
         request: Request<pb::AssignBatchRequest>,
     ) -> Result<Response<pb::AssignBatchResponse>, Status> {
         let caller = Principal::of(request.extensions());
-        let (question, subjects) = asked_batch(request.into_inner())
+        let (metadata, _, request) = request.into_parts();
+        let (question, subjects) = asked_batch(request)
             .map_err(Refusal::from)
             .map_err(Failure::from)?;
         caller.check_namespace(question.namespace.as_str())?;
+        self.saw(&caller, metadata, &question);
         let mut sitting = self.sitting(&question)?;
         let results = subjects.into_iter().map(|subject| match subject {
             Ok(subject) => pb::AssignBatchResult {
@@ -81,6 +83,15 @@ impl AssignmentService for Grpc {
 }
 
 impl Grpc {
+    /// Keeps in mind who has asked for what.
+    fn saw(&self, principal: &Principal, metadata: MetadataMap, question: &Question) {
+        let headers = metadata.into_headers();
+        let (caller, now) = (name_of(principal, &headers), self.0.now());
+        for key in &question.keys {
+            self.0.callers.saw(caller, question.namespace.as_str(), key, now);
+        }
+    }
+
     fn sitting(&self, question: &Question) -> Result<Sitting<'_>, Status> {
         let sitting = Sitting::begin(&self.0, question.namespace.as_str(), question.records);
         Ok(sitting.map_err(Failure::from)?)
@@ -95,7 +106,13 @@ impl Unary for Hot {
         ASSIGN
     }
 
-    fn answer(&self, caller: &Principal, message: &[u8], out: &mut Vec<u8>) -> Option<After> {
+    fn answer(
+        &self,
+        caller: &Principal,
+        headers: &HeaderMap,
+        message: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<After> {
         let asked = hot::asked(message)?;
         if asked.keys.len() > MAX_KEYS {
             return None;
@@ -108,7 +125,9 @@ impl Unary for Hot {
         };
         caller.check_namespace(namespace).ok()?;
         let mut sitting = Sitting::begin(&self.0, namespace, records).ok()?;
+        let (name, now) = (name_of(caller, headers), self.0.now());
         for key in asked.keys {
+            self.0.callers.saw(name, namespace, key, now);
             let decided = sitting.decide(key, Some(&asked.unit), &asked.attributes);
             hot::assignment(out, key, &decided);
         }

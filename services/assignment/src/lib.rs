@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use assay_core::time::Timestamp;
 use assay_platform::{Health, Server, SharedClock, Shutdown};
 use assay_proto::assignment::v1::assignment_service_server::{AssignmentServiceServer, SERVICE_NAME};
 use assay_storage::{config_bus::ConfigBus, event_log::EventLog};
@@ -10,6 +11,7 @@ use tonic::service::Routes;
 
 mod acknowledge;
 mod assign;
+mod callers;
 mod error;
 mod follow;
 mod grpc;
@@ -45,7 +47,14 @@ pub struct Ports {
 struct Assignments {
     serving: Arc<serving::Serving>,
     recorder: Arc<record::Recorder>,
+    callers: Arc<callers::Callers>,
     clock: SharedClock,
+}
+
+impl Assignments {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.clock.now_micros())
+    }
 }
 
 /// Serves assignment on `listener` until `shutdown`, then ships what is left within the drain deadline. When the future is dropped
@@ -77,8 +86,18 @@ pub async fn serve(
         stop_keeping.clone(),
     );
 
+    let callers = Arc::new(callers::Callers::default());
+    let reporter = callers::Reporter {
+        callers: callers.clone(),
+        serving: serving.clone(),
+        log: ports.log.clone(),
+        epoch,
+        interval: settings.callers_interval,
+    };
+    tasks.spawn(reporter.run(stop_keeping.clone()));
     let assignments = Arc::new(Assignments {
         serving,
+        callers,
         recorder: pipeline.recorder(),
         clock,
     });

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 const WORKERS: RangeInclusive<usize> = 0..=256;
 const BUS_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
+const CALLERS_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
 const COMPARE_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3_600);
 /// At least what one request may record, so that no request is too large for an empty spool or buffer.
 const SPOOL_BYTES: RangeInclusive<u64> = (4 << 20)..=(1 << 40);
@@ -36,6 +37,9 @@ pub struct Settings {
     /// How often a full read of the bus is compared with what the watch has built, such as `5m`, in 1s to 24h; jittered.
     #[serde(deserialize_with = "duration")]
     pub compare_interval: Duration,
+    /// How often it is put on the log who has asked for what, such as `60s`, in 10ms to 1h.
+    #[serde(deserialize_with = "duration")]
+    pub callers_interval: Duration,
     /// What becomes of exposures.
     pub exposures: ExposureSettings,
 }
@@ -70,6 +74,7 @@ impl Settings {
         check.number("workers", self.workers, &WORKERS);
         check.duration("bus_wait", self.bus_wait, &BUS_WAIT);
         check.duration("compare_interval", self.compare_interval, &COMPARE_INTERVAL);
+        check.duration("callers_interval", self.callers_interval, &CALLERS_INTERVAL);
         check.join(self.exposures.check());
         check
     }
@@ -104,6 +109,7 @@ impl Default for Settings {
             access: Access::open(),
             bus_wait: Duration::from_secs(1),
             compare_interval: Duration::from_secs(300),
+            callers_interval: Duration::from_secs(60),
             exposures: ExposureSettings::default(),
         }
     }

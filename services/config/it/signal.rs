@@ -1,4 +1,4 @@
-//! The winner signal, asked of an analysis service that says what a test wants.
+//! What is asked of an analysis service, which says what a test wants: the winner signal, and who asks for what.
 
 use std::{
     sync::{Arc, Mutex},
@@ -16,12 +16,15 @@ use assay_proto::{
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status};
 
-use crate::support::{Service, fact, refused};
+use crate::support::{Service, at, fact, refused};
 
 /// What it answers, or nothing for ever.
 type Answer = Arc<Mutex<Option<analysis::ExperimentResult>>>;
 
-struct Analysis(Answer);
+struct Analysis(Answer, Callers);
+
+/// Who has asked; none says nothing for ever.
+type Callers = Arc<Mutex<Option<Vec<analysis::Caller>>>>;
 
 #[tonic::async_trait]
 impl AnalysisService for Analysis {
@@ -38,6 +41,18 @@ impl AnalysisService for Analysis {
         }
     }
 
+    async fn list_callers(
+        &self,
+        request: Request<analysis::ListCallersRequest>,
+    ) -> Result<Response<analysis::ListCallersResponse>, Status> {
+        assert_eq!(request.into_inner().keys, ["a"]);
+        let callers = self.1.lock().unwrap().clone();
+        match callers {
+            Some(callers) => Ok(Response::new(analysis::ListCallersResponse { callers })),
+            None => std::future::pending().await,
+        }
+    }
+
     async fn list_assignments(
         &self,
         _: Request<analysis::ListAssignmentsRequest>,
@@ -48,14 +63,19 @@ impl AnalysisService for Analysis {
 
 /// A config service that asks an analysis service, and what that answers.
 async fn asking() -> (Service, Answer) {
-    let answer = Answer::default();
+    let (service, answer, _) = asking_all().await;
+    (service, answer)
+}
+
+async fn asking_all() -> (Service, Answer, Callers) {
+    let (answer, callers) = (Answer::default(), Callers::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap());
-    let server = AnalysisServiceServer::new(Analysis(answer.clone()));
+    let server = AnalysisServiceServer::new(Analysis(answer.clone(), callers.clone()));
     let serving = tonic::transport::Server::builder().add_service(server);
     tokio::spawn(serving.serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener)));
     let channel = connect_lazy(&uri, &ChannelOptions::default()).unwrap();
-    (Service::start_asking(channel).await, answer)
+    (Service::start_asking(channel).await, answer, callers)
 }
 
 /// A result in which `on` is the best with `probability`, and the counts fit the weights with `srm`.
@@ -149,4 +169,37 @@ async fn an_analysis_that_does_not_answer_is_no_signal_after_two_seconds() {
         took >= Duration::from_secs(2) && took < Duration::from_secs(4),
         "{took:?}"
     );
+}
+
+#[tokio::test]
+async fn ending_what_is_still_asked_for_needs_force_and_says_who_asks() {
+    let (mut service, _, callers) = asking_all().await;
+    let running = service.running("a").await;
+    let won = declare(&mut service, &running, true).await.unwrap();
+    let mut end = async |force: bool| {
+        let request = pb::EndExperimentRequest {
+            key: won.key.clone(),
+            version: won.version,
+            force,
+            ..Default::default()
+        };
+        let answer = service.experiments.end_experiment(request).await?;
+        Ok::<_, Status>(answer.into_inner())
+    };
+    refused(end(false).await, Code::FailedPrecondition, "CALLERS_UNKNOWN");
+    let caller = |name: &str| analysis::Caller {
+        caller: name.to_owned(),
+        key: "a".to_owned(),
+        last_seen_time: at(-60),
+    };
+    *callers.lock().unwrap() = Some(vec![caller("shop"), caller("app")]);
+    let failure = refused(end(false).await, Code::FailedPrecondition, "CALLERS_SEEN");
+    assert_eq!(fact(&failure, "callers"), "app,shop");
+    assert!(
+        failure.message.contains("`shop` for `a` at 2026-09-21T14:12:20"),
+        "{failure}"
+    );
+    let ended = end(true).await.unwrap();
+    assert_eq!(ended.experiment.unwrap().state(), pb::ExperimentState::Ended);
+    assert_eq!(ended.callers.len(), 2);
 }

@@ -1,10 +1,11 @@
 //! Why a request is refused, and what callers see of it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use assay_core::{
     layer::LayerFull,
     lifecycle::{Action, InvalidTransition},
+    record::Sighting,
     time::Timestamp,
     validate::Violation,
     winner::NoSignal,
@@ -55,6 +56,10 @@ pub(crate) enum Error {
         "there is no winner signal for {what}: {source}; set `force` to declare the winner on the strength of your reason"
     )]
     NoWinnerSignal { what: String, source: NoSignal },
+    #[error("{what} is still asked for: {}; ask them to stop, or set `force`, and they get the flag's default", asked(.callers))]
+    CallersSeen { what: String, callers: Vec<Sighting> },
+    #[error("nobody knows who asks for {what}, because analysis did not answer; try again, or set `force`")]
+    CallersUnknown { what: String },
     #[error("HOLD_ENROLLMENT needs stored assignments, which {what} does not have; pause with SERVE_DEFAULT")]
     NeedsStored { what: String },
     #[error(
@@ -113,6 +118,15 @@ pub(crate) fn refuse(violations: Vec<Violation>) -> Result<(), Error> {
     } else {
         Err(Error::Invalid(fields(violations)))
     }
+}
+
+/// Who asked, for what, and when, such as `shop` for `gate` at …
+fn asked(callers: &[Sighting]) -> String {
+    let names: Vec<_> = callers
+        .iter()
+        .map(|seen| format!("`{}` for `{}` at {}", seen.caller, seen.key, seen.seen_at))
+        .collect();
+    some(&names)
 }
 
 fn expired(until: Option<Timestamp>) -> String {
@@ -224,6 +238,16 @@ impl From<Error> for Failure {
             Error::NoWinnerSignal { what, source } => refused("NO_WINNER_SIGNAL", message)
                 .with_metadata("resource", what)
                 .with_metadata("cause", source.cause()),
+            Error::CallersSeen { what, callers } => {
+                let names: BTreeSet<_> = callers.iter().map(|seen| seen.caller.as_str()).collect();
+                let names: Vec<_> = names.into_iter().collect();
+                refused("CALLERS_SEEN", message)
+                    .with_metadata("resource", what)
+                    .with_metadata("callers", join(&names))
+            }
+            Error::CallersUnknown { what } => {
+                refused("CALLERS_UNKNOWN", message).with_metadata("resource", what)
+            }
             Error::NeedsStored { what } => refused("NEEDS_STORED", message).with_metadata("resource", what),
             Error::UndoExpired { what, allowed, .. } => refused("UNDO_EXPIRED", message)
                 .with_metadata("resource", what)

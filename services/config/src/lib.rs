@@ -11,6 +11,7 @@ use assay_platform::{
 use assay_storage::{config_bus::ConfigBus, config_store::ConfigStore};
 use tokio::net::TcpListener;
 
+mod callers;
 mod create;
 mod delete;
 mod error;
@@ -74,7 +75,7 @@ pub async fn serve(
     let wake = Arc::new(Wake::default());
     let publisher = Publisher::new(&ports, wake.clone(), settings.reconcile_interval());
     let truth = Truth::new(ports.store, clock, wake);
-    let signals = Signals::new(ports.analysis, settings.thresholds());
+    let signals = Signals::new(ports.analysis, &settings);
     let scheduler = Scheduler::new(truth.clone(), settings.schedule_interval);
     let health = Health::new(grpc::SERVICES);
     let mut server = Server::new("assay-config", listener, health.clone())

@@ -10,6 +10,7 @@ const RECONCILE_SECONDS: RangeInclusive<u64> = 1..=3_600;
 const PROBABILITY: RangeInclusive<f64> = 0.5..=1.0;
 const LIFT: RangeInclusive<f64> = 0.0..=10.0;
 const SRM_P_VALUE: RangeInclusive<f64> = 0.0..=0.5;
+const CALLERS_WINDOW: RangeInclusive<Duration> = Duration::from_secs(120)..=Duration::from_secs(30 * 86_400);
 const SCHEDULE_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
 /// Settings of the service, section `[config]` of the file.
@@ -32,6 +33,9 @@ pub struct Settings {
     pub winner_lift: f64,
     /// A p-value of the test for sample ratio mismatch of at most this much takes the signal away, 0 to 0.5.
     pub winner_srm_p_value: f64,
+    /// How long callers of an experiment or its flag count as seen lately when it is ended, 2 minutes to 30 days.
+    #[serde(deserialize_with = "assay_platform::settings::duration")]
+    pub callers_window: Duration,
     /// Whether to answer gRPC reflection.
     pub reflection: bool,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
@@ -49,6 +53,7 @@ impl Default for Settings {
             winner_probability: Thresholds::default().probability_best,
             winner_lift: Thresholds::default().lift,
             winner_srm_p_value: Thresholds::default().srm_p_value,
+            callers_window: Duration::from_secs(3_600),
             reflection: true,
             access: Access::open(),
         }
@@ -66,6 +71,7 @@ impl Settings {
         );
         check.duration("schedule_interval", self.schedule_interval, &SCHEDULE_INTERVAL);
         check.server("analysis_endpoint", &self.analysis_endpoint);
+        check.duration("callers_window", self.callers_window, &CALLERS_WINDOW);
         check.number("winner_probability", self.winner_probability, &PROBABILITY);
         check.number("winner_lift", self.winner_lift, &LIFT);
         check.number("winner_srm_p_value", self.winner_srm_p_value, &SRM_P_VALUE);

@@ -11,8 +11,9 @@ use assay_proto::analysis::v1::{
     Comparison, ComparisonStatus, Direction, ExperimentResult, GetResultsRequest, MetricKind, MetricResult,
     MetricRole, analysis_service_client::AnalysisServiceClient,
 };
+use tonic::{Response, Status};
 
-use crate::truth::Call;
+use crate::{settings::Settings, truth::Call};
 
 /// Longest wait for analysis; no answer by then is no signal.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,11 +23,33 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Signals {
     analysis: Option<Channel>,
     thresholds: Thresholds,
+    /// How long ago "lately" begins.
+    pub(crate) callers_window: Duration,
 }
 
 impl Signals {
-    pub(crate) fn new(analysis: Option<Channel>, thresholds: Thresholds) -> Self {
-        Self { analysis, thresholds }
+    pub(crate) fn new(analysis: Option<Channel>, settings: &Settings) -> Self {
+        Self {
+            analysis,
+            thresholds: settings.thresholds(),
+            callers_window: settings.callers_window,
+        }
+    }
+
+    /// A client of analysis, if there is one.
+    pub(crate) fn client(&self) -> Option<AnalysisServiceClient<Channel>> {
+        self.analysis.clone().map(AnalysisServiceClient::new)
+    }
+
+    /// The answer of analysis, if it comes in time.
+    pub(crate) async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Status> {
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.map(Response::into_inner),
+            Err(_) => Err(Status::deadline_exceeded("no answer within 2 s")),
+        }
     }
 
     /// Whether the results of experiment `key` carry `winner`.
@@ -40,15 +63,11 @@ impl Signals {
             namespace: call.namespace.to_string(),
             experiment_key: key.to_owned(),
         };
-        let mut client = AnalysisServiceClient::new(self.analysis.clone()?);
-        match tokio::time::timeout(PATIENCE, client.get_results(request)).await {
-            Ok(Ok(answer)) => answer.into_inner().result,
-            Ok(Err(status)) => {
+        let mut client = self.client()?;
+        match self.in_time(client.get_results(request)).await {
+            Ok(answer) => answer.result,
+            Err(status) => {
                 tracing::warn!(error = chain(&status), "analysis gives no results");
-                None
-            }
-            Err(_) => {
-                tracing::warn!(patience_s = PATIENCE.as_secs(), "analysis does not answer");
                 None
             }
         }

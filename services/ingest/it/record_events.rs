@@ -27,7 +27,7 @@ fn events(records: Vec<(u32, Records)>) -> Vec<(u32, assay_core::record::Event)>
             .into_iter()
             .map(move |event| (partition, event))
             .collect::<Vec<_>>(),
-        Records::Exposures(_) => panic!("an exposure in the log of events"),
+        other => panic!("not an event in the log of events: {other:?}"),
     };
     records.into_iter().flat_map(of).collect()
 }

@@ -21,10 +21,12 @@ fn refused(set: &[(&str, &str)]) -> Vec<String> {
 const RANGES: &[(&str, &str, [&str; 2], &str)] = &[
     ("config.reconcile_interval_seconds", "0", ["1", "3600"], "3601"),
     ("config.schedule_interval", "9ms", ["10ms", "1m"], "60001ms"),
+    ("config.callers_window", "119s", ["2m", "720h"], "43201m"),
     ("config.winner_probability", "0.49", ["0.5", "1.0"], "1.01"),
     ("config.winner_lift", "-0.01", ["0.0", "10.0"], "10.1"),
     ("config.winner_srm_p_value", "-0.01", ["0.0", "0.5"], "0.51"),
     ("assignment.bus_wait", "", ["0s", "60s"], "60001ms"),
+    ("assignment.callers_interval", "9ms", ["10ms", "1h"], "3600001ms"),
     ("assignment.compare_interval", "999ms", ["1s", "24h"], "86401s"),
     (
         "assignment.exposures.spool_bytes",

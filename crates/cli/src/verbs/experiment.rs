@@ -87,7 +87,10 @@ pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), E
             .await
         }
         ExperimentVerb::Undo(c) => command(context, c.named, Command::Undo { reason: c.reason }).await,
-        ExperimentVerb::End(c) => command(context, c.named, Command::End { reason: c.reason }).await,
+        ExperimentVerb::End { commanded: c, force } => {
+            let reason = c.reason;
+            command(context, c.named, Command::End { reason, force }).await
+        }
         ExperimentVerb::Archive(c) => command(context, c.named, Command::Archive { reason: c.reason }).await,
         ExperimentVerb::Unarchive(c) => {
             command(context, c.named, Command::Unarchive { reason: c.reason }).await

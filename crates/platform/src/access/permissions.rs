@@ -139,7 +139,11 @@ const TABLE: &[(&str, &[(&str, Permission)])] = &[
     ),
     (
         "assay.analysis.v1.AnalysisService",
-        &[("GetResults", role(Viewer)), ("ListAssignments", role(Viewer))],
+        &[
+            ("GetResults", role(Viewer)),
+            ("ListAssignments", role(Viewer)),
+            ("ListCallers", role(Viewer)),
+        ],
     ),
 ];
 

@@ -40,9 +40,15 @@ pub trait Unary: Send + Sync + 'static {
     /// The method, such as `/assay.assignment.v1.AssignmentService/Assign`.
     fn path(&self) -> &'static str;
 
-    /// Appends the answer to `message`, an encoded request of `caller`, to `out`, encoded. `None` leaves the call to the routes, whatever was
-    /// appended; that is the way to refuse one, too.
-    fn answer(&self, caller: &Principal, message: &[u8], out: &mut Vec<u8>) -> Option<After>;
+    /// Appends the answer to `message`, an encoded request of `caller` that came with `headers`, to `out`, encoded. `None` leaves the call to
+    /// the routes, whatever was appended; that is the way to refuse one, too.
+    fn answer(
+        &self,
+        caller: &Principal,
+        headers: &HeaderMap,
+        message: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<After>;
 }
 
 /// Takes each call that `access` admits the short way or through the routes.
@@ -145,7 +151,8 @@ impl Reading {
         let mut out = Vec::with_capacity(256);
         out.resize(PREFIX, 0);
         let caller = Principal::of(self.request.extensions());
-        let after = self.short.answer(&caller, message, &mut out)?;
+        let headers = self.request.headers();
+        let after = self.short.answer(&caller, headers, message, &mut out)?;
         let length = u32::try_from(out.len() - PREFIX).ok()?.to_be_bytes();
         out[1..PREFIX].copy_from_slice(&length);
         Some((out, after))

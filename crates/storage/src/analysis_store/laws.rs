@@ -36,6 +36,7 @@ pub async fn all(store: Arc<dyn AnalysisStore>) {
     for seed in 0..4 {
         random_changes(&*store, seed).await;
     }
+    callers_are_kept_with_their_latest_time(&*store).await;
 }
 
 /// A commit of `units` on partition `partition`, from what is stored now.
@@ -51,6 +52,7 @@ pub async fn next_commit(store: &dyn AnalysisStore, partition: u32, units: Vec<U
         to,
         units,
         tallies: Vec::new(),
+        callers: Vec::new(),
     }
 }
 
@@ -163,6 +165,7 @@ pub async fn progress_is_kept(store: &dyn AnalysisStore) {
             to,
             units: Vec::new(),
             tallies: Vec::new(),
+            callers: Vec::new(),
         };
         store.commit(commit).await.expect("commit");
         from = Progress {

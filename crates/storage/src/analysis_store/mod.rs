@@ -8,8 +8,8 @@ pub mod laws;
 mod sql;
 
 use assay_core::{
-    key::{ExperimentKey, MetricKey, Namespace, Unit, VariantKey},
-    record::Event,
+    key::{ExperimentKey, FlagKey, MetricKey, Namespace, Unit, VariantKey},
+    record::{Event, Sighting},
     time::{Day, Timestamp},
 };
 use async_trait::async_trait;
@@ -180,6 +180,8 @@ pub struct Commit {
     pub units: Vec<UnitChange>,
     /// Counts to add, by namespace.
     pub tallies: Vec<(Namespace, Tally)>,
+    /// Callers that were seen; the latest time of each is kept.
+    pub callers: Vec<Sighting>,
 }
 
 /// One enrolled or set-aside unit of an experiment.
@@ -235,6 +237,18 @@ pub trait AnalysisStore: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn tally(&self, namespace: &Namespace) -> Result<Tally, Error>;
+
+    /// Up to `limit` callers that asked for one of `keys` at `since` or later, the latest first. What was not seen for 30 days may be gone.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn callers(
+        &self,
+        namespace: &Namespace,
+        keys: &[FlagKey],
+        since: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<Sighting>, Error>;
 
     /// Up to `limit` exposed units of an experiment in order of unit, after `after`; only `unit` when given.
     ///

@@ -4,6 +4,7 @@
 //! same rows in bulk. Sums are read, added to and written back in the same transaction; they need no lock of their own, because the
 //! partition's progress, which the transaction writes first, is one.
 
+mod callers;
 mod commit;
 mod encode;
 mod read;
@@ -12,7 +13,8 @@ mod sums;
 mod tables;
 
 use assay_core::{
-    key::{ExperimentKey, Namespace, Unit},
+    key::{ExperimentKey, FlagKey, Namespace, Unit},
+    record::Sighting,
     time::Timestamp,
 };
 use async_trait::async_trait;
@@ -64,6 +66,16 @@ impl AnalysisStore for SqlAnalysisStore {
 
     async fn tally(&self, namespace: &Namespace) -> Result<Tally, Error> {
         within(read::tally(&self.database, namespace)).await
+    }
+
+    async fn callers(
+        &self,
+        namespace: &Namespace,
+        keys: &[FlagKey],
+        since: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<Sighting>, Error> {
+        within(callers::read(&self.database, namespace, keys, since, limit)).await
     }
 
     async fn assignments(

@@ -76,7 +76,7 @@ impl Faulty {
         }
         let exposures = distinct.values().flat_map(|batch| match &batch.records {
             Records::Exposures(exposures) => exposures.clone(),
-            Records::Events(_) => panic!("no events"),
+            other => panic!("exposures only: {other:?}"),
         });
         exposures.map(|exposure| exposure.unit.id().to_owned()).collect()
     }

@@ -227,8 +227,11 @@ impl ExperimentService for Experiments {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = self.message(&end(&self.truth, &call, order).await?);
-        Ok(Response::new(pb::EndExperimentResponse { experiment }))
+        let ended = end(&self.truth, &call, order, &self.signals, request.force);
+        let (experiment, callers) = ended.await?;
+        let experiment = self.message(&experiment);
+        let callers = callers.iter().map(encode::caller).collect();
+        Ok(Response::new(pb::EndExperimentResponse { experiment, callers }))
     }
 
     async fn archive_experiment(

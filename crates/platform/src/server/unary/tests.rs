@@ -14,7 +14,7 @@ impl Unary for Backwards {
         GATE
     }
 
-    fn answer(&self, _: &Principal, message: &[u8], out: &mut Vec<u8>) -> Option<After> {
+    fn answer(&self, _: &Principal, _: &HeaderMap, message: &[u8], out: &mut Vec<u8>) -> Option<After> {
         out.extend(message.iter().rev());
         (!message.starts_with(b"x")).then_some(None)
     }

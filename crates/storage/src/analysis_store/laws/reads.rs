@@ -1,9 +1,13 @@
 //! What is read back: sums, due times, assignments, counts, many units.
 
-use assay_core::{key::Unit, time::Timestamp};
+use assay_core::{
+    key::{FlagKey, Unit},
+    record::Sighting,
+    time::Timestamp,
+};
 
 use super::{change, commit, counted, experiment, exposure, namespace, next_commit, sums, unit};
-use crate::analysis_store::{AnalysisStore, Due, Sums, Tally, UnitChange, UnitState};
+use crate::analysis_store::{AnalysisStore, Commit, Due, Sums, Tally, UnitChange, UnitState};
 
 /// Sums of values and of squares far beyond 64 bits are exact, over commits and partitions, and come back to nothing.
 pub async fn sums_are_exact_beyond_64_bits(store: &dyn AnalysisStore) {
@@ -228,5 +232,69 @@ pub async fn many_units_at_once(store: &dyn AnalysisStore) {
             sum,
             sum_squares
         }]
+    );
+}
+
+/// Of each caller of each key the latest time is kept, whatever comes in which order; the latest come first.
+pub async fn callers_are_kept_with_their_latest_time(store: &dyn AnalysisStore) {
+    let here = namespace("callers");
+    let seen = |caller: &str, key: &str, at: i64| Sighting {
+        namespace: here.clone(),
+        key: FlagKey::new(key).expect("laws name their keys well"),
+        caller: caller.to_owned(),
+        seen_at: Timestamp::from_micros(at),
+    };
+    let both = ["gate", "lever"].map(|key| FlagKey::new(key).expect("laws name their keys well"));
+    let day = 86_400_000_000;
+    for (partition, callers) in [
+        (
+            0,
+            vec![
+                seen("shop", "gate", 5),
+                seen("shop", "gate", 7),
+                seen("a\0b", "lever", 6),
+            ],
+        ),
+        (
+            1,
+            vec![
+                seen("shop", "gate", 6),
+                seen("app", "gate", 6),
+                seen("app", "other", 9),
+            ],
+        ),
+    ] {
+        let commit = Commit {
+            callers,
+            ..next_commit(store, partition, Vec::new()).await
+        };
+        store.commit(commit).await.expect("commit");
+    }
+    let read = async |since: i64, limit| {
+        let since = Timestamp::from_micros(since);
+        store.callers(&here, &both, since, limit).await.expect("callers")
+    };
+    let all = [
+        seen("shop", "gate", 7),
+        seen("app", "gate", 6),
+        seen("a\u{fffd}b", "lever", 6),
+    ];
+    assert_eq!(read(0, 10).await, all);
+    assert_eq!(read(7, 10).await, all[..1]);
+    assert_eq!(read(0, 2).await, all[..2]);
+    let none = store
+        .callers(&here, &[], Timestamp::MIN, 10)
+        .await
+        .expect("callers");
+    assert_eq!(none, []);
+    let later = Commit {
+        callers: vec![seen("late", "gate", 40 * day)],
+        ..next_commit(store, 0, Vec::new()).await
+    };
+    store.commit(later).await.expect("commit");
+    assert_eq!(
+        read(0, 10).await,
+        [seen("late", "gate", 40 * day)],
+        "what is long ago is forgotten"
     );
 }

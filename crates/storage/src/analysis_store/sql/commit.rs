@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, Statement};
 
 use super::{
     super::{Commit, Contribution, EventRow, ExposureRow, Measure, Tally, UnitChange, UnitRef},
+    callers,
     encode::{Reader, attributes_to_text, corrupt, flags_of, measure_to_text},
     rows::{Cell, Column, Rows, Table},
     sums,
@@ -27,6 +28,7 @@ pub(super) async fn commit(database: &Database, commit: &Commit) -> Result<(), E
     write_dues(&transaction, partition, &commit.units).await?;
     sums::write(&transaction, partition, &commit.units).await?;
     write_tallies(&transaction, partition, &commit.tallies).await?;
+    callers::write(&transaction, &commit.callers).await?;
     transaction.commit().await
 }
 

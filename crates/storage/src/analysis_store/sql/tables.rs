@@ -92,3 +92,14 @@ pub(super) const TALLIES: Table = Table {
     ],
     key: 2,
 };
+
+pub(super) const CALLERS: Table = Table {
+    name: "analysis_callers",
+    columns: &[
+        ("namespace", Text),
+        ("key", Text),
+        ("caller", Text),
+        ("seen_us", Int),
+    ],
+    key: 3,
+};

@@ -5,6 +5,7 @@ mod m0002_analysis;
 mod m0003_log;
 mod m0010_lifecycle;
 mod m0016_segment_revisions;
+mod m0011_callers;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_log::Migration),
             Box::new(m0010_lifecycle::Migration),
             Box::new(m0016_segment_revisions::Migration),
+            Box::new(m0011_callers::Migration),
         ]
     }
 }

@@ -1,9 +1,9 @@
 //! Experiments as callers see them: with what only the clock and the flag can say.
 
-use assay_core::{experiment::Experiment, time::Timestamp, validate::Violation};
+use assay_core::{experiment::Experiment, record::Sighting, time::Timestamp, validate::Violation};
 use assay_proto::{
     config::v1 as pb,
-    convert::{finding, lifecycle_action, value_to},
+    convert::{finding, lifecycle_action, timestamp, value_to},
 };
 
 use crate::experiment::read::Flags;
@@ -38,4 +38,12 @@ pub(super) fn with_drift(experiment: &Experiment, flags: &Flags, now: Timestamp)
 
 pub(super) fn findings(violations: &[Violation]) -> Vec<pb::Finding> {
     violations.iter().map(finding).collect()
+}
+
+pub(super) fn caller(seen: &Sighting) -> pb::RecentCaller {
+    pb::RecentCaller {
+        caller: seen.caller.clone(),
+        key: seen.key.to_string(),
+        last_seen_time: Some(timestamp(seen.seen_at)),
+    }
 }
