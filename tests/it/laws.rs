@@ -9,6 +9,7 @@ use assay_storage::{
     config_store::{self, SqlConfigStore},
     event_log::{self, Durability, RedisLog},
     sql::Database,
+    unit_store::{self, RedisUnitStore},
 };
 use assay_tests::servers::{fresh_database, fresh_prefix, shared};
 
@@ -63,6 +64,14 @@ async fn redis_is_an_event_log() -> Result<()> {
     let redis = &shared().await?.redis;
     let log = RedisLog::connect(&redis.url(), &fresh_prefix(), 4, Durability::Memory).await?;
     event_log::laws::all(Arc::new(log)).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_is_a_unit_store() -> Result<()> {
+    let redis = &shared().await?.redis;
+    let store = RedisUnitStore::connect(&redis.url(), &fresh_prefix())?;
+    unit_store::laws::all(Arc::new(store)).await;
     Ok(())
 }
 

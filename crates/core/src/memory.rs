@@ -25,6 +25,11 @@ impl Memory {
         self.0.insert(experiment, remembered);
     }
 
+    /// Knows nothing of `experiment` any more.
+    pub fn forget(&mut self, experiment: &ExperimentKey) {
+        self.0.remove(experiment);
+    }
+
     /// What is known of the unit in `experiment`: nothing at all, or what is remembered, if anything.
     pub fn of(&self, experiment: &ExperimentKey) -> Option<Option<&Remembered>> {
         self.0.get(experiment).map(Option::as_ref)

@@ -50,6 +50,7 @@ pub struct Snapshot {
     partition_seed: Seed,
     by_flag: HashMap<FlagKey, Target>,
     by_experiment: HashMap<ExperimentKey, Target>,
+    remembers: bool,
 }
 
 /// What a key leads to.
@@ -190,6 +191,11 @@ impl Snapshot {
     /// The keys of the flags that it serves, in no particular order.
     pub fn flags(&self) -> impl Iterator<Item = &FlagKey> {
         self.by_flag.keys()
+    }
+
+    /// Whether any of its answers depends on what is remembered, or waits to be remembered.
+    pub fn remembers(&self) -> bool {
+        self.remembers
     }
 
     /// What `key` names: a flag, else an experiment.

@@ -5,7 +5,7 @@
 //! classified here into [`Error`]; SQL, etcd and Redis types never leave this crate.
 //!
 //! Read [`config_store`] (the truth), [`config_bus`] (its projection), [`event_log`] (what happened), [`analysis_store`] (what it adds up
-//! to), [`spool`] (what is not yet in the log).
+//! to), [`spool`] (what is not yet in the log), [`unit_store`] (what is remembered of units).
 #![warn(missing_docs)]
 
 pub mod analysis_store;
@@ -15,5 +15,6 @@ pub mod error;
 pub mod event_log;
 pub mod spool;
 pub mod sql;
+pub mod unit_store;
 
 pub use error::Error;

@@ -188,6 +188,7 @@ async fn a_data_directory_that_cannot_be_written_is_named() {
     let ports = assay_assignment::Ports {
         bus: world.bus.clone(),
         log: world.log.clone(),
+        units: world.units.clone(),
         data_dir: world.directory.path().to_owned(),
     };
     let served = assay_assignment::serve(

@@ -7,5 +7,6 @@ mod bad_input;
 mod configuration;
 mod exposures;
 mod fixtures;
+mod remembered;
 mod support;
 mod ways;

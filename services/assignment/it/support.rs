@@ -11,7 +11,7 @@ use std::{
 };
 
 use assay_assignment::{Ports, Settings, serve};
-use assay_core::{key::Namespace, record::Exposure};
+use assay_core::{key::Namespace, memory::Remembered, record::Exposure};
 use assay_platform::{Channel, ChannelOptions, MockClock, Shutdown, connect_lazy};
 use assay_proto::{
     assignment::v1::{self as pb, assignment_service_client::AssignmentServiceClient},
@@ -25,6 +25,7 @@ use assay_storage::{
         BusEvent, ConfigBus, EmbeddedConfigBus, Manifest, Publication, Replica, Value, View, digest,
     },
     event_log::{Append, EmbeddedLog, Entry, EventLog, Position, Topic},
+    unit_store::{EmbeddedUnitStore, Place, UnitStore},
 };
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
@@ -210,9 +211,37 @@ fn away(store: &'static str) -> Error {
 }
 
 /// The stores, which outlive the service.
+/// A unit store that can hang.
+pub(crate) struct Units {
+    inner: EmbeddedUnitStore,
+    pub(crate) hangs: AtomicBool,
+}
+
+impl Units {
+    async fn check(&self) {
+        while self.hangs.load(Ordering::Acquire) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[async_trait]
+impl UnitStore for Units {
+    async fn get(&self, places: &[Place]) -> Result<Vec<Option<Remembered>>, Error> {
+        self.check().await;
+        self.inner.get(places).await
+    }
+
+    async fn put_if_absent(&self, firsts: &[(Place, Remembered)]) -> Result<Vec<Remembered>, Error> {
+        self.check().await;
+        self.inner.put_if_absent(firsts).await
+    }
+}
+
 pub(crate) struct World {
     pub(crate) bus: Arc<Bus>,
     pub(crate) log: Arc<Log>,
+    pub(crate) units: Arc<Units>,
     pub(crate) clock: MockClock,
     pub(crate) directory: tempfile::TempDir,
 }
@@ -225,6 +254,10 @@ impl World {
             log: Arc::new(Log {
                 inner,
                 away: AtomicBool::new(false),
+            }),
+            units: Arc::new(Units {
+                inner: EmbeddedUnitStore::connect("sqlite::memory:").await.unwrap(),
+                hangs: AtomicBool::new(false),
             }),
             clock: MockClock::at(NOW),
             directory: tempfile::tempdir().unwrap(),
@@ -248,6 +281,7 @@ impl World {
         let ports = Ports {
             bus: self.bus.clone(),
             log: self.log.clone(),
+            units: self.units.clone(),
             data_dir: self.directory.path().to_owned(),
         };
         let shutdown = Shutdown::new();
@@ -266,6 +300,22 @@ impl World {
             shutdown,
             task,
         }
+    }
+
+    /// Another replica on the same stores, serving `generation`.
+    pub(crate) async fn serving_beside(&self, generation: u64) -> Running {
+        let beside = World {
+            bus: self.bus.clone(),
+            log: self.log.clone(),
+            units: self.units.clone(),
+            clock: self.clock.clone(),
+            directory: tempfile::tempdir().unwrap(),
+        };
+        let mut running = beside.start().await;
+        running.until(generation).await;
+        // The directory outlives the replica.
+        let _ = beside.directory.keep();
+        running
     }
 
     /// Starts, and waits until it serves `generation` of the default namespace.

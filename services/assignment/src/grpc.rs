@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use assay_core::{
+    assign::Keep,
     key::{MAX_KEY_BYTES, Namespace, Unit},
     value::Attributes,
 };
@@ -19,7 +20,12 @@ use assay_proto::{
 };
 use tonic::{Request, Response, Status, codegen::http::HeaderMap, metadata::MetadataMap};
 
-use crate::{Assignments, assign::Sitting, callers::name_of, error::Refusal};
+use crate::{
+    Assignments,
+    assign::{Sitting, Use},
+    callers::name_of,
+    error::Refusal,
+};
 
 const ASSIGN: &str = "/assay.assignment.v1.AssignmentService/Assign";
 
@@ -48,6 +54,7 @@ impl AssignmentService for Grpc {
         caller.check_namespace(question.namespace.as_str())?;
         self.saw(&caller, metadata, &question);
         let mut sitting = self.sitting(&question)?;
+        sitting.recall(&question.keys, &known([&subject])).await;
         let assignments = answer(&mut sitting, &question, &subject);
         if let Some(recorded) = sitting.end() {
             recorded.await;
@@ -67,6 +74,9 @@ impl AssignmentService for Grpc {
         caller.check_namespace(question.namespace.as_str())?;
         self.saw(&caller, metadata, &question);
         let mut sitting = self.sitting(&question)?;
+        sitting
+            .recall(&question.keys, &known(subjects.iter().flatten()))
+            .await;
         let results = subjects.into_iter().map(|subject| match subject {
             Ok(subject) => pb::AssignBatchResult {
                 assignments: answer(&mut sitting, &question, &subject),
@@ -93,7 +103,7 @@ impl Grpc {
     }
 
     fn sitting(&self, question: &Question) -> Result<Sitting<'_>, Status> {
-        let sitting = Sitting::begin(&self.0, question.namespace.as_str(), question.records);
+        let sitting = Sitting::begin(&self.0, question.namespace.as_str(), question.used);
         Ok(sitting.map_err(Failure::from)?)
     }
 }
@@ -117,18 +127,22 @@ impl Unary for Hot {
         if asked.keys.len() > MAX_KEYS {
             return None;
         }
-        let records = is_recorded(asked.exposure, asked.keys.len());
+        let used = use_of(asked.exposure, asked.keys.len());
         let namespace = match asked.namespace {
             "" => DEFAULT_NAMESPACE,
             namespace if Namespace::new(namespace).is_ok() => namespace,
             _ => return None,
         };
         caller.check_namespace(namespace).ok()?;
-        let mut sitting = Sitting::begin(&self.0, namespace, records).ok()?;
+        let mut sitting = Sitting::begin(&self.0, namespace, used).ok()?;
         let (name, now) = (name_of(caller, headers), self.0.now());
         for key in asked.keys {
             self.0.callers.saw(name, namespace, key, now);
             let decided = sitting.decide(key, Some(&asked.unit), &asked.attributes);
+            if decided.needs.is_some() || decided.keep == Keep::First {
+                // What waits for a store does so on the plain way.
+                return None;
+            }
             hot::assignment(out, key, &decided);
         }
         Some(sitting.end())
@@ -140,14 +154,22 @@ struct Question {
     namespace: Namespace,
     /// Keys of flags, or of experiments.
     keys: Vec<String>,
-    /// Whether answers are recorded as exposures.
-    records: bool,
+    /// What becomes of the answers.
+    used: Use,
 }
 
 /// For whom.
 struct Subject {
     unit: Option<Unit>,
     attributes: Attributes,
+}
+
+/// Those of `subjects` that have a unit.
+fn known<'s>(subjects: impl IntoIterator<Item = &'s Subject>) -> Vec<(&'s Unit, &'s Attributes)> {
+    let known = subjects.into_iter();
+    known
+        .filter_map(|subject| Some((subject.unit.as_ref()?, &subject.attributes)))
+        .collect()
 }
 
 /// The answers to `question` for `subject`, in the order of its keys.
@@ -198,15 +220,13 @@ fn question(namespace: String, keys: Vec<String>, exposure: i32) -> Result<Quest
     let mut errors = FieldErrors::default();
     let namespace = errors.keep(namespace_from(namespace, "namespace"));
     errors.keep(check_keys(&keys));
-    let records = errors.keep(records(exposure, keys.len()));
-    let made = |namespace: Namespace, records| Question {
+    let used = errors.keep(used(exposure, keys.len()));
+    let made = |namespace: Namespace, used| Question {
         namespace,
         keys,
-        records,
+        used,
     };
-    let question = namespace
-        .zip(records)
-        .map(|(namespace, records)| made(namespace, records));
+    let question = namespace.zip(used).map(|(namespace, used)| made(namespace, used));
     errors.finish(question)
 }
 
@@ -232,17 +252,22 @@ fn check_keys(keys: &[String]) -> Result<(), FieldErrors> {
     errors.finish(Some(()))
 }
 
-fn is_recorded(exposure: pb::Exposure, keys: usize) -> bool {
-    match exposure {
+/// A call that does not say is served to the unit, though it records several flags as no exposure; a peek leaves no trace.
+fn use_of(exposure: pb::Exposure, keys: usize) -> Use {
+    let records = match exposure {
         pb::Exposure::Unspecified => keys == 1,
         pb::Exposure::Record => true,
         pb::Exposure::Peek => false,
+    };
+    Use {
+        records,
+        remembers: exposure != pb::Exposure::Peek,
     }
 }
 
-fn records(exposure: i32, keys: usize) -> Result<bool, FieldError> {
+fn used(exposure: i32, keys: usize) -> Result<Use, FieldError> {
     match pb::Exposure::try_from(exposure) {
-        Ok(exposure) => Ok(is_recorded(exposure, keys)),
+        Ok(exposure) => Ok(use_of(exposure, keys)),
         Err(_) => {
             let message = format!("is {exposure}, which this version does not know; give RECORD or PEEK");
             Err(FieldError::new("exposure", "UNKNOWN_VALUE", message))

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use assay_core::time::Timestamp;
 use assay_platform::{Health, Server, SharedClock, Shutdown};
 use assay_proto::assignment::v1::assignment_service_server::{AssignmentServiceServer, SERVICE_NAME};
-use assay_storage::{config_bus::ConfigBus, event_log::EventLog};
+use assay_storage::{config_bus::ConfigBus, event_log::EventLog, unit_store::UnitStore};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tonic::service::Routes;
 
@@ -15,6 +15,7 @@ mod callers;
 mod error;
 mod follow;
 mod grpc;
+mod memories;
 mod pipeline;
 mod record;
 mod serving;
@@ -39,6 +40,8 @@ pub struct Ports {
     pub bus: Arc<dyn ConfigBus>,
     /// Where exposures go.
     pub log: Arc<dyn EventLog>,
+    /// Where first assignments are remembered.
+    pub units: Arc<dyn UnitStore>,
     /// Where the snapshot file and the spool are. No other process may use it.
     pub data_dir: PathBuf,
 }
@@ -48,6 +51,7 @@ struct Assignments {
     serving: Arc<serving::Serving>,
     recorder: Arc<record::Recorder>,
     callers: Arc<callers::Callers>,
+    memories: memories::Memories,
     clock: SharedClock,
 }
 
@@ -86,6 +90,7 @@ pub async fn serve(
         stop_keeping.clone(),
     );
 
+    let (memories, writer) = memories::Memories::start(ports.units.clone());
     let callers = Arc::new(callers::Callers::default());
     let reporter = callers::Reporter {
         callers: callers.clone(),
@@ -99,6 +104,7 @@ pub async fn serve(
         serving,
         callers,
         recorder: pipeline.recorder(),
+        memories,
         clock,
     });
     let service = AssignmentServiceServer::new(grpc::Grpc(assignments.clone()))
@@ -115,7 +121,8 @@ pub async fn serve(
 
     following.abort();
     stop_keeping.trigger();
-    pipeline.drain(settings.exposures.drain_deadline).await;
+    let drain_deadline = settings.exposures.drain_deadline;
+    tokio::join!(pipeline.drain(drain_deadline), writer.drain(drain_deadline));
     let last_snapshot = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_SNAPSHOT, last_snapshot).await.is_err() {
         tracing::warn!("the last snapshot file is not written; a restart may serve an older one");

@@ -13,6 +13,7 @@ use assay_storage::{
     config_store::SqlConfigStore,
     event_log::{Durability, EventLog, RedisLog},
     sql::Database,
+    unit_store::{RedisUnitStore, UnitStore},
 };
 
 use super::data_dir::DataDir;
@@ -58,6 +59,7 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
             let ports = assay_assignment::Ports {
                 bus: bus(stores, "assignment").await?,
                 log: log(stores, "assignment").await?,
+                units: units(stores, "assignment")?,
                 data_dir: data_dir.path().join("assignment"),
             };
             say("assignment", &listener)?;
@@ -194,6 +196,16 @@ async fn log(stores: &Stores, service: &str) -> Result<Arc<dyn EventLog>, Error>
             source,
         })?;
     Ok(Arc::new(log))
+}
+
+fn units(stores: &Stores, service: &str) -> Result<Arc<dyn UnitStore>, Error> {
+    let url = url(&stores.redis_url, "stores.redis_url", service)?;
+    let units = RedisUnitStore::connect(url, &stores.redis_prefix).map_err(|source| Error::StoreAt {
+        key: "stores.redis_url",
+        place: place(url),
+        source,
+    })?;
+    Ok(Arc::new(units))
 }
 
 /// Host and port of a url that has been checked: what may be told of one with a secret in it.

@@ -10,6 +10,7 @@ use assay_storage::{
     config_store::SqlConfigStore,
     event_log::{EmbeddedLog, EventLog},
     sql::Database,
+    unit_store::{EmbeddedUnitStore, UnitStore},
 };
 use tokio::net::TcpListener;
 
@@ -88,6 +89,7 @@ pub(crate) struct Platform {
     analysis: Arc<SqlAnalysisStore>,
     bus: Arc<dyn ConfigBus>,
     log: Arc<dyn EventLog>,
+    units: Arc<dyn UnitStore>,
     assignment_dir: PathBuf,
     _data_dir: DataDir,
 }
@@ -105,7 +107,12 @@ impl Platform {
         let log = EmbeddedLog::connect(&url, settings.stores.partitions)
             .await
             .map_err(|source| Error::Database { path: file, source })?;
+        let (file, url) = data_dir.sqlite("units.db")?;
+        let units = EmbeddedUnitStore::connect(&url)
+            .await
+            .map_err(|source| Error::Database { path: file, source })?;
         Ok(Self {
+            units: Arc::new(units),
             store: Arc::new(SqlConfigStore::new(database.clone())),
             analysis: Arc::new(SqlAnalysisStore::new(database)),
             bus: Arc::new(EmbeddedConfigBus::new()),
@@ -135,6 +142,7 @@ impl Platform {
         let assignment = assay_assignment::Ports {
             bus: self.bus,
             log: self.log.clone(),
+            units: self.units,
             data_dir: self.assignment_dir,
         };
         let ingest = assay_ingest::Ports {
@@ -213,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_is_no_database_is_named_with_a_way_out() {
-        for name in ["assay.db", "log.db"] {
+        for name in ["assay.db", "log.db", "units.db"] {
             let directory = tempfile::tempdir().unwrap();
             let file = directory.path().join(name);
             std::fs::write(

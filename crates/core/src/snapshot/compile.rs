@@ -34,6 +34,7 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
         partition_seed: partition_seed(&configuration.namespace),
         by_flag: HashMap::new(),
         by_experiment: HashMap::new(),
+        remembers: false,
     };
     for flag in &configuration.flags {
         match compile_flag(flag, &parts) {
@@ -65,6 +66,14 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
             });
         }
     }
+    let mut experiments = snapshot
+        .by_experiment
+        .values()
+        .filter_map(|target| target.experiment.as_ref());
+    snapshot.remembers = experiments.any(|experiment| match &experiment.phase {
+        Phase::Split(split) => split.recall != Recall::Never || split.keep == Keep::First,
+        Phase::Default(_) | Phase::Winner(_) => false,
+    });
     (snapshot, rejected)
 }
 

@@ -3,7 +3,7 @@
 mod embedded;
 #[cfg(any(test, feature = "laws"))]
 pub mod laws;
-mod redis;
+pub(crate) mod redis;
 
 use std::{fmt, str::FromStr};
 

@@ -5,8 +5,8 @@
 //! streams. Redis may lose what it has acknowledged (a restart without persistence, a failover): ids may then begin below a reader's
 //! position, which [`EventLog::tail`] shows.
 
-mod failure;
-mod link;
+pub(crate) mod failure;
+pub(crate) mod link;
 
 use std::time::Duration;
 

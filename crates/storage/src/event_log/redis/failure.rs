@@ -8,7 +8,7 @@ const STORE: &str = "redis";
 
 /// Why a call failed; unlike [`Error`] it can be given to every entry of a pipeline.
 #[derive(Debug, Clone)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The server, or the way to it.
     Redis(RedisError),
     /// Our own refusal.

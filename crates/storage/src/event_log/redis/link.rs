@@ -25,11 +25,10 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// A connection to one server.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(crate) struct Link {
     client: Client,
-    /// Key that remembers the number of partitions.
-    partitions_key: String,
-    partitions: u32,
+    /// Of a log: the key that remembers the number of partitions, and that number.
+    partitions: Option<(String, u32)>,
     state: Mutex<State>,
     /// Set by [`Link::failed`], obeyed by the next [`Link::connection`].
     spoilt: AtomicBool,
@@ -44,11 +43,19 @@ struct State {
 impl Link {
     /// A link to `url`, not yet connected, to a log that has `partitions` partitions according to `partitions_key`.
     pub(super) fn new(url: &str, partitions_key: String, partitions: u32) -> Result<Self, Failure> {
+        Self::to(url, Some((partitions_key, partitions)))
+    }
+
+    /// A link to `url`, not yet connected, for what is not divided into partitions.
+    pub(crate) fn plain(url: &str) -> Result<Self, Failure> {
+        Self::to(url, None)
+    }
+
+    fn to(url: &str, partitions: Option<(String, u32)>) -> Result<Self, Failure> {
         let info = url.into_connection_info()?;
         let client = Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))?;
         Ok(Self {
             client,
-            partitions_key,
             partitions,
             state: Mutex::default(),
             spoilt: false.into(),
@@ -56,7 +63,7 @@ impl Link {
     }
 
     /// The connection; a new one if there is none or it is spoilt.
-    pub(super) async fn connection(&self) -> Result<MultiplexedConnection, Failure> {
+    pub(crate) async fn connection(&self) -> Result<MultiplexedConnection, Failure> {
         let mut state = self.state.lock().await;
         if self.spoilt.swap(false, Ordering::AcqRel) {
             state.connection = None;
@@ -86,7 +93,7 @@ impl Link {
     }
 
     /// Takes note of `error`, which came on this link's connection.
-    pub(super) fn failed(&self, error: RedisError) -> Failure {
+    pub(crate) fn failed(&self, error: RedisError) -> Failure {
         if spoils_connection(&error) {
             self.spoilt.store(true, Ordering::Release);
         }
@@ -102,35 +109,35 @@ impl Link {
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
         check_eviction(&mut connection).await?;
-        self.check_partitions(&mut connection).await?;
+        if let Some((key, partitions)) = &self.partitions {
+            check_partitions(key, *partitions, &mut connection).await?;
+        }
         Ok(connection)
     }
+}
 
-    /// The number of partitions decides which one a unit's records are in, so it is fixed when a log is first used.
-    async fn check_partitions(&self, connection: &mut MultiplexedConnection) -> Result<(), Failure> {
-        let mut stored: Option<u32> = redis::cmd("GET")
-            .arg(&self.partitions_key)
-            .query_async(connection)
-            .await?;
-        if stored.is_none() {
-            let mut set = redis::cmd("SET");
-            set.arg(&self.partitions_key).arg(self.partitions).arg("NX");
-            // A server that takes no writes now must still be read and trimmed; a later connection remembers the number.
-            if let Err(error) = set.exec_async(connection).await {
-                tracing::warn!(%error, "the number of partitions could not be stored in redis");
-            }
-            stored = redis::cmd("GET")
-                .arg(&self.partitions_key)
-                .query_async(connection)
-                .await?;
+/// The number of partitions decides which one a unit's records are in, so it is fixed when a log is first used.
+async fn check_partitions(
+    key: &str,
+    partitions: u32,
+    connection: &mut MultiplexedConnection,
+) -> Result<(), Failure> {
+    let mut stored: Option<u32> = redis::cmd("GET").arg(key).query_async(connection).await?;
+    if stored.is_none() {
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg(partitions).arg("NX");
+        // A server that takes no writes now must still be read and trimmed; a later connection remembers the number.
+        if let Err(error) = set.exec_async(connection).await {
+            tracing::warn!(%error, "the number of partitions could not be stored in redis");
         }
-        match stored {
-            Some(found) if found != self.partitions => Err(Failure::Refused(format!(
-                "the log was made with {found} partitions ({}), and {} are set; this number cannot be changed",
-                self.partitions_key, self.partitions
-            ))),
-            _ => Ok(()),
-        }
+        stored = redis::cmd("GET").arg(key).query_async(connection).await?;
+    }
+    match stored {
+        Some(found) if found != partitions => Err(Failure::Refused(format!(
+            "the log was made with {found} partitions ({}), and {} are set; this number cannot be changed",
+            key, partitions
+        ))),
+        _ => Ok(()),
     }
 }
 

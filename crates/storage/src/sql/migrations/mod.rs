@@ -6,6 +6,7 @@ mod m0003_log;
 mod m0010_lifecycle;
 mod m0016_segment_revisions;
 mod m0011_callers;
+mod m0013_units;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_lifecycle::Migration),
             Box::new(m0016_segment_revisions::Migration),
             Box::new(m0011_callers::Migration),
+            Box::new(m0013_units::Migration),
         ]
     }
 }
