@@ -17,6 +17,7 @@ use assay_proto::{
 use assay_storage::{
     config_bus::{ConfigBus as _, EmbeddedConfigBus, Manifest, Publication, Value, digest},
     event_log::EmbeddedLog,
+    unit_store::EmbeddedUnitStore,
 };
 use tonic::{Request, Response, Status, transport::Channel};
 
@@ -87,7 +88,15 @@ fn assay(shutdown: Shutdown, data_dir: std::path::PathBuf) -> Result<SocketAddr>
                 .await
                 .expect("a log in memory"),
         );
-        let ports = assay_assignment::Ports { bus, log, data_dir };
+        let units = EmbeddedUnitStore::connect("sqlite::memory:")
+            .await
+            .expect("a unit store in memory");
+        let ports = assay_assignment::Ports {
+            bus,
+            log,
+            units: Arc::new(units),
+            data_dir,
+        };
         let settings = assay_assignment::Settings {
             workers: 0,
             ..assay_assignment::Settings::default()

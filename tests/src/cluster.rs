@@ -7,7 +7,7 @@ use assay_client::{Client, Endpoints};
 use assay_platform::{ChannelOptions, SharedClock, Shutdown, connect_lazy, server::bind};
 use assay_storage::{
     analysis_store::SqlAnalysisStore, config_bus::EmbeddedConfigBus, config_store::SqlConfigStore,
-    event_log::EmbeddedLog, sql::Database,
+    event_log::EmbeddedLog, sql::Database, unit_store::EmbeddedUnitStore,
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -84,6 +84,7 @@ impl Cluster {
         let ports = assay_assignment::Ports {
             bus,
             log: log.clone(),
+            units: Arc::new(EmbeddedUnitStore::connect("sqlite::memory:").await?),
             data_dir: data_dir.path().into(),
         };
         services.spawn(assignment_service(
