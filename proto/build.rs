@@ -2,8 +2,9 @@
 
 use std::{env, path::PathBuf};
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "assay/common/v1/unit.proto",
+    "assay/config/v1/activation.proto",
     "assay/config/v1/flag.proto",
     "assay/config/v1/segment.proto",
     "assay/config/v1/metric.proto",

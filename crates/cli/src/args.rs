@@ -80,6 +80,8 @@ pub(crate) enum Verb {
     Experiment(ExperimentVerb),
     /// Ask which variant a unit gets.
     Assign(AssignArgs),
+    /// List the replicas of assignment: what each serves, and how old that is.
+    Replicas,
     /// Show what an experiment did.
     Results {
         /// Key of the experiment.
@@ -212,11 +214,21 @@ pub(crate) struct Named {
     pub(crate) version: Option<u64>,
 }
 
+/// Whether to wait until a change has taken hold.
+#[derive(Debug, Args)]
+pub(crate) struct Waiting {
+    /// Wait, such as `20s`, until every replica serves the change, and say how long the slowest took. Without a duration: 10 s.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "10s")]
+    pub(crate) wait: Option<String>,
+}
+
 /// Why something is done to an experiment.
 #[derive(Debug, Args)]
 pub(crate) struct Commanded {
     #[command(flatten)]
     pub(crate) named: Named,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
     /// Why, for the audit trail.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
@@ -261,7 +273,12 @@ pub(crate) enum ExperimentVerb {
         file: Option<PathBuf>,
     },
     /// Begin, now or at its start time: live units may see another variant from then on.
-    Start(Named),
+    Start {
+        #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
     /// Take back a start that lies ahead.
     Unschedule(Commanded),
     /// Hold, reversibly.
@@ -280,6 +297,8 @@ pub(crate) enum ExperimentVerb {
     DeclareWinner {
         #[command(flatten)]
         named: Named,
+        #[command(flatten)]
+        waiting: Waiting,
         /// Key of the variant that won.
         variant: String,
         /// Why.

@@ -3,6 +3,7 @@
 mod assign;
 mod event;
 mod experiment;
+mod replicas;
 mod resource;
 mod results;
 mod segment;
@@ -63,6 +64,7 @@ pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), Error> {
         Verb::Holdout(verb) => plain::<view::holdout::Holdout, _>(&context, verb).await,
         Verb::Experiment(verb) => experiment::run(&context, verb).await,
         Verb::Assign(args) => assign::run(&context, args).await,
+        Verb::Replicas => replicas::list(&context).await,
         Verb::Results { experiment } => results::results(&context, &experiment).await,
         Verb::Assignments(args) => results::assignments(&context, args).await,
         Verb::Event(verb) => event::run(&context, verb).await,

@@ -105,6 +105,7 @@ impl Client {
                     key,
                     version,
                     confirm: true,
+                    ..Default::default()
                 };
                 let answer = service.start_experiment(request).await?.into_inner();
                 (answer.experiment, answer.warnings)
@@ -115,6 +116,7 @@ impl Client {
                     key,
                     version,
                     reason,
+                    ..Default::default()
                 };
                 (
                     service
@@ -132,6 +134,7 @@ impl Client {
                     version,
                     reason,
                     mode: mode.into(),
+                    ..Default::default()
                 };
                 (
                     service.pause_experiment(request).await?.into_inner().experiment,
@@ -144,6 +147,7 @@ impl Client {
                     key,
                     version,
                     reason,
+                    ..Default::default()
                 };
                 (
                     service.resume_experiment(request).await?.into_inner().experiment,
@@ -157,6 +161,7 @@ impl Client {
                     version,
                     reason,
                     confirm: true,
+                    ..Default::default()
                 };
                 (
                     service.stop_experiment(request).await?.into_inner().experiment,
@@ -175,6 +180,7 @@ impl Client {
                     reason,
                     variant_key: variant,
                     force,
+                    ..Default::default()
                 };
                 (
                     service.declare_winner(request).await?.into_inner().experiment,
@@ -187,6 +193,7 @@ impl Client {
                     key,
                     version,
                     reason,
+                    ..Default::default()
                 };
                 (
                     service.undo_experiment(request).await?.into_inner().experiment,
@@ -200,6 +207,7 @@ impl Client {
                     version,
                     reason,
                     force,
+                    ..Default::default()
                 };
                 (
                     service.end_experiment(request).await?.into_inner().experiment,
@@ -212,6 +220,7 @@ impl Client {
                     key,
                     version,
                     reason,
+                    ..Default::default()
                 };
                 (
                     service
@@ -228,6 +237,7 @@ impl Client {
                     key,
                     version,
                     reason,
+                    ..Default::default()
                 };
                 (
                     service.archive_experiment(request).await?.into_inner().experiment,
@@ -248,12 +258,15 @@ impl Client {
         let request = pb::CreateExperimentRequest {
             experiment: Some(experiment),
             start,
+            ..Default::default()
         };
         let response = retry(|| {
             let (mut service, request) = (self.experiments(), request.clone());
             async move { service.create_experiment(request).await }
         });
-        let pb::CreateExperimentResponse { experiment, warnings } = response.await?;
+        let pb::CreateExperimentResponse {
+            experiment, warnings, ..
+        } = response.await?;
         let experiment = experiment.ok_or(Error::Incomplete { what: "experiment" })?;
         Ok(Done { experiment, warnings })
     }

@@ -7,6 +7,7 @@
 //! Read [`Client`], then [`resource`] (flags, segments, metrics, experiments), [`command`] (the lifecycle), [`record`] and [`decide`].
 #![warn(missing_docs)]
 
+pub mod activation;
 pub mod command;
 pub mod decide;
 mod error;
@@ -20,6 +21,7 @@ use assay_proto::{
     analysis::v1::analysis_service_client::AnalysisServiceClient,
     assignment::v1::assignment_service_client::AssignmentServiceClient,
     config::v1::{
+        activation_service_client::ActivationServiceClient,
         experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
         holdout_service_client::HoldoutServiceClient, layer_service_client::LayerServiceClient,
         metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
@@ -122,6 +124,11 @@ impl Client {
     /// The generated client of `assay.config.v1.HoldoutService`.
     pub fn holdouts(&self) -> HoldoutServiceClient<Channel> {
         HoldoutServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.config.v1.ActivationService`.
+    pub fn activations(&self) -> ActivationServiceClient<Channel> {
+        ActivationServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     /// The generated client of `assay.assignment.v1.AssignmentService`.

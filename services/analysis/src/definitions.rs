@@ -1,7 +1,8 @@
 //! What is measured: experiments and metrics, asked of the config service and kept for a while.
 //!
 //! A record must be folded with the definitions of its time. A pause that begins at `t` is stored before `t` is over, so definitions asked
-//! for after a record was received know every pause that the record may lie in. [`Definitions::as_of`] keeps that order.
+//! for after a record was received know every pause that the record may lie in. [`Definitions::as_of`] keeps that order. The fence of a
+//! start, from which an experiment counts, becomes known a moment after it: until then [`Counting::Awaited`] holds its records back.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,9 +18,10 @@ use assay_core::{
 use assay_platform::{Channel, SharedClock};
 use assay_proto::{
     config::v1::{
-        ExperimentState, GetExperimentRequest, ListExperimentsRequest, ListMetricsRequest,
+        self as pb, ExperimentState, GetExperimentRequest, ListExperimentsRequest, ListMetricsRequest,
         experiment_service_client::ExperimentServiceClient, metric_service_client::MetricServiceClient,
     },
+    convert::optional_timestamp_from,
     field::FieldErrors,
 };
 use tokio::sync::Mutex;
@@ -41,10 +43,41 @@ impl From<tonic::Status> for DefinitionsError {
     }
 }
 
+/// From when exposures of an experiment count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// All of them: it has no fence, as what was decided elsewhere.
+    Always,
+    /// It is not known yet: nothing of it can be counted.
+    Awaited,
+    /// From the fence of its start on.
+    From {
+        /// The fence. It never changes.
+        time: Timestamp,
+        /// The replicas that had not answered by then.
+        unconfirmed: Vec<String>,
+    },
+}
+
+impl Counting {
+    fn of(message: &pb::Experiment) -> Result<Self, FieldErrors> {
+        let time = optional_timestamp_from(message.counting_from, "counting_from")?;
+        Ok(match time {
+            Some(time) => Self::From {
+                time,
+                unconfirmed: message.unconfirmed_replicas.clone(),
+            },
+            None if message.counting_awaited => Self::Awaited,
+            None => Self::Always,
+        })
+    }
+}
+
 /// An experiment with its metrics in full.
 #[derive(Debug, Clone)]
 pub(crate) struct Definition {
     pub(crate) experiment: Experiment,
+    pub(crate) counting: Counting,
     pub(crate) metrics: Vec<(Role, Metric)>,
 }
 
@@ -103,6 +136,11 @@ impl Definitions {
         Ok(definitions)
     }
 
+    /// Asks anew next time, whatever is kept: something that it awaits may have become known.
+    pub(crate) async fn forget(&self, namespace: &Namespace) {
+        self.kept.lock().await.remove(namespace);
+    }
+
     /// One experiment as it is now, drafts included.
     ///
     /// # Errors
@@ -121,9 +159,11 @@ impl Definitions {
             .get_experiment(request)
             .await?
             .into_inner();
-        let experiment = Experiment::try_from(response.experiment.unwrap_or_default())?;
+        let message = response.experiment.unwrap_or_default();
+        let counting = Counting::of(&message)?;
+        let experiment = Experiment::try_from(message)?;
         let metrics = self.metrics(namespace).await?;
-        Ok(define(experiment, &metrics))
+        Ok(define(experiment, counting, &metrics))
     }
 
     fn experiment_client(&self) -> ExperimentServiceClient<Channel> {
@@ -149,8 +189,9 @@ impl Definitions {
             };
             let response = client.list_experiments(request).await?.into_inner();
             for message in response.experiments {
+                let counting = Counting::of(&message)?;
                 let experiment = Experiment::try_from(message)?;
-                experiments.insert(experiment.key.clone(), define(experiment, &metrics));
+                experiments.insert(experiment.key.clone(), define(experiment, counting, &metrics));
             }
             page_token = response.next_page_token;
             if page_token.is_empty() {
@@ -183,10 +224,14 @@ impl Definitions {
 }
 
 /// A metric that an experiment names exists: it cannot be deleted while it is named.
-fn define(experiment: Experiment, metrics: &BTreeMap<MetricKey, Metric>) -> Definition {
+fn define(experiment: Experiment, counting: Counting, metrics: &BTreeMap<MetricKey, Metric>) -> Definition {
     let named = experiment.metrics.iter();
     let metrics = named
         .filter_map(|m| Some((m.role, metrics.get(&m.metric)?.clone())))
         .collect();
-    Definition { experiment, metrics }
+    Definition {
+        experiment,
+        counting,
+        metrics,
+    }
 }

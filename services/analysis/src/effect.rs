@@ -13,7 +13,7 @@ use assay_storage::analysis_store::{
     CellKey, Contribution, EventRow, ExposureRow, Measure, Tally, UnitChange, UnitRef, UnitState,
 };
 
-use crate::definitions::{Definition, NamespaceDefinitions};
+use crate::definitions::{Counting, Definition, NamespaceDefinitions};
 
 /// The records of one unit in a batch.
 #[derive(Debug, Default, Clone)]
@@ -72,10 +72,16 @@ fn join_exposures(
     let mut rows: BTreeMap<_, _> = known.into_iter().map(|row| (key(&row), row)).collect();
     let mut changed = BTreeSet::new();
     for exposure in incoming {
-        if !fits(&exposure, definitions.experiments.get(&exposure.experiment)) {
+        let definition = definitions.experiments.get(&exposure.experiment);
+        let Some(definition) = definition.filter(|definition| fits(&exposure, definition)) else {
             tally.invalid += 1;
             continue;
+        };
+        if is_before_counting(&exposure, definition) {
+            tally.before_counting += 1;
+            continue;
         }
+        tally.older_generation += u64::from(is_of_older_generation(&exposure, definition));
         let row = ExposureRow {
             experiment: exposure.experiment,
             variant: exposure.variant,
@@ -93,11 +99,27 @@ fn join_exposures(
 }
 
 /// Whether the exposure is of a variant that the experiment has, and came by the door that its assignment source says.
-fn fits(exposure: &Exposure, definition: Option<&Definition>) -> bool {
-    definition.is_some_and(|d| {
-        let imported = d.experiment.source == AssignmentSource::Imported;
-        imported == exposure.imported && d.experiment.variants.iter().any(|v| v.key == exposure.variant)
-    })
+fn fits(exposure: &Exposure, definition: &Definition) -> bool {
+    let experiment = &definition.experiment;
+    let imported = experiment.source == AssignmentSource::Imported;
+    imported == exposure.imported && experiment.variants.iter().any(|v| v.key == exposure.variant)
+}
+
+/// Whether the exposure came before its experiment had taken hold everywhere: it is as if it had not been. The fence is known, for the
+/// reader holds back what awaits one, and never changes, so the answer is the same whenever it is given.
+fn is_before_counting(exposure: &Exposure, definition: &Definition) -> bool {
+    match &definition.counting {
+        Counting::Always => false,
+        Counting::Awaited => true,
+        Counting::From { time, .. } => exposure.time < *time,
+    }
+}
+
+/// Whether a generation decided that did not know the exposure's cohort yet.
+fn is_of_older_generation(exposure: &Exposure, definition: &Definition) -> bool {
+    let mut cohorts = definition.experiment.cohorts.iter();
+    let cohort = cohorts.find(|cohort| cohort.number == exposure.cohort);
+    !exposure.imported && cohort.is_some_and(|cohort| exposure.generation < cohort.generation)
 }
 
 /// Keeps, by event id, the content with the smallest (`received_at`, hash).

@@ -4,8 +4,11 @@ use assay_core::{experiment::Role, metric::Direction};
 use assay_proto::{analysis::v1 as pb, convert::timestamp};
 use assay_stats as stats;
 
-use crate::results::{
-    Classic, ClassicTest, Comparison, ExperimentResult, MetricResult, SRM_SUSPECTED, VariantEstimate,
+use crate::{
+    definitions::Counting,
+    results::{
+        Classic, ClassicTest, Comparison, ExperimentResult, MetricResult, SRM_SUSPECTED, VariantEstimate,
+    },
 };
 
 pub(crate) fn result(result: &ExperimentResult) -> pb::ExperimentResult {
@@ -15,6 +18,10 @@ pub(crate) fn result(result: &ExperimentResult) -> pb::ExperimentResult {
         units: count.units,
         set_aside_units: count.set_aside,
     });
+    let (counting_from, unconfirmed_replicas) = match &result.counting {
+        Counting::From { time, unconfirmed } => (Some(timestamp(*time)), unconfirmed.clone()),
+        Counting::Always | Counting::Awaited => (None, Vec::new()),
+    };
     pb::ExperimentResult {
         namespace: result.experiment.namespace.to_string(),
         experiment_key: result.experiment.key.to_string(),
@@ -34,7 +41,11 @@ pub(crate) fn result(result: &ExperimentResult) -> pb::ExperimentResult {
             conflicts: result.tally.conflicts,
             late: result.tally.late,
             invalid: result.tally.invalid,
+            before_counting: result.tally.before_counting,
+            older_generation: result.tally.older_generation,
         }),
+        counting_from,
+        unconfirmed_replicas,
     }
 }
 

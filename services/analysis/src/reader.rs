@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use assay_core::{key::Namespace, record::Sighting, time::Timestamp};
+use assay_core::{
+    key::{ExperimentKey, Namespace},
+    record::Sighting,
+    time::Timestamp,
+};
 use assay_platform::{SharedClock, telemetry};
 use assay_proto::stream::{self, Records};
 use assay_storage::{
@@ -16,7 +20,7 @@ use assay_storage::{
 use tracing::{Instrument as _, Span, info_span, warn};
 
 use crate::{
-    definitions::{Definitions, DefinitionsError},
+    definitions::{Counting, Definitions, DefinitionsError, NamespaceDefinitions},
     effect::{self, Incoming},
 };
 
@@ -34,6 +38,12 @@ pub(crate) enum StepError {
     /// The definitions could not be had.
     #[error(transparent)]
     Definitions(#[from] DefinitionsError),
+    /// An experiment with records in the batch has just begun, and from when it counts is not known yet.
+    #[error("the fence of experiment {experiment} is not known yet")]
+    Awaited {
+        /// Which.
+        experiment: ExperimentKey,
+    },
 }
 
 /// What a step found.
@@ -234,6 +244,15 @@ impl Reader {
                 self.definitions.as_of(namespace, newest).await?,
             );
         }
+        for (unit, incoming) in &batch.units {
+            if let Some(experiment) = definitions
+                .get(&unit.namespace)
+                .and_then(|d| awaited(incoming, d))
+            {
+                self.definitions.forget(&unit.namespace).await;
+                return Err(StepError::Awaited { experiment });
+            }
+        }
         let states = self.store.units(&units).await?;
         let mut changes = Vec::new();
         for ((unit, incoming), state) in std::mem::take(&mut batch.units).into_iter().zip(states) {
@@ -269,6 +288,20 @@ impl Reader {
     }
 }
 
+/// An experiment of `incoming` whose fence is not known.
+fn awaited(incoming: &Incoming, definitions: &NamespaceDefinitions) -> Option<ExperimentKey> {
+    let awaits = |key: &&ExperimentKey| {
+        let definition = definitions.experiments.get(*key);
+        definition.is_some_and(|definition| definition.counting == Counting::Awaited)
+    };
+    incoming
+        .exposures
+        .iter()
+        .map(|exposure| &exposure.experiment)
+        .find(awaits)
+        .cloned()
+}
+
 fn process_span(partition: u32, messages: usize) -> Span {
     info_span!(
         "process records",
@@ -286,6 +319,8 @@ fn add(total: &mut Tally, more: &Tally) {
     total.conflicts += more.conflicts;
     total.late += more.late;
     total.invalid += more.invalid;
+    total.before_counting += more.before_counting;
+    total.older_generation += more.older_generation;
 }
 
 fn decode(partition: u32, exposures: &Read, events: &Read) -> Batch {

@@ -13,7 +13,11 @@ use assay_stats as stats;
 use assay_storage::analysis_store::{CellKey, Measure, Sums, Tally};
 use stats::{Alpha, CohortCounts, Estimate, Interval, Moments, Proportion, Ptbb, Scale, SrmChi2};
 
-use crate::{Analysis, definitions::Definition, error::Error};
+use crate::{
+    Analysis,
+    definitions::{Counting, Definition},
+    error::Error,
+};
 
 /// An experiment's result.
 #[derive(Debug)]
@@ -25,6 +29,7 @@ pub(crate) struct ExperimentResult {
     pub(crate) srm: SrmChi2,
     pub(crate) metrics: Vec<MetricResult>,
     pub(crate) tally: Tally,
+    pub(crate) counting: Counting,
 }
 
 /// Units of one variant.
@@ -122,6 +127,7 @@ pub(crate) fn compute(
 ) -> ExperimentResult {
     let Definition {
         experiment,
+        counting,
         mut metrics,
     } = definition;
     let totals = Totals::of(&experiment, cells);
@@ -137,6 +143,7 @@ pub(crate) fn compute(
             .map(|(role, metric)| metric_result(&experiment, role, metric, &totals, alpha))
             .collect(),
         tally,
+        counting,
         experiment,
     }
 }

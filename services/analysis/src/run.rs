@@ -39,6 +39,10 @@ pub(crate) async fn read(
             }
             match analysis.reader.step(partition).await {
                 Ok(found) => step = step.max(found),
+                Err(StepError::Awaited { experiment }) => {
+                    debug!(partition, %experiment, "a batch waits for the fence of an experiment");
+                    step = step.max(Step::CaughtUp);
+                }
                 Err(error) => failed |= report(partition, &error),
             }
         }

@@ -106,6 +106,7 @@ fn winner(experiment: &pb::Experiment) -> pb::DeclareWinnerRequest {
         reason: "retention is up".to_owned(),
         variant_key: "on".to_owned(),
         force: true,
+        ..Default::default()
     }
 }
 

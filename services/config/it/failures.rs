@@ -9,8 +9,8 @@ use assay_storage::{
     Error,
     config_bus::EmbeddedConfigBus,
     config_store::{
-        AuditEntry, Change, Committed, ConfigStore, DueMark, Filter, Kind, Page, Published, Resource,
-        Unpublished,
+        AuditEntry, Change, Committed, ConfigStore, DueMark, Fence, Filter, Kind, Page, Published,
+        Publishing, Resource, Start, Unpublished,
     },
 };
 use async_trait::async_trait;
@@ -55,6 +55,26 @@ impl ConfigStore for Broken {
         _: Option<u64>,
         _: u64,
     ) -> Result<Vec<AuditEntry>, Error> {
+        Err(self.0())
+    }
+
+    async fn open_fence(&self, _: &Publishing) -> Result<(), Error> {
+        Err(self.0())
+    }
+
+    async fn open_fences(&self) -> Result<Vec<Publishing>, Error> {
+        Err(self.0())
+    }
+
+    async fn close_fence(&self, _: &Namespace, _: u64, _: &Fence) -> Result<(), Error> {
+        Err(self.0())
+    }
+
+    async fn fence(&self, _: &Namespace, _: u64) -> Result<Option<(Publishing, Option<Fence>)>, Error> {
+        Err(self.0())
+    }
+
+    async fn starts(&self, _: &Namespace, _: &[String]) -> Result<Vec<Start>, Error> {
         Err(self.0())
     }
 

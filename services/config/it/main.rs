@@ -5,6 +5,7 @@ mod commands;
 mod duplicate;
 mod experiments;
 mod failures;
+mod fences;
 mod finding;
 mod flags;
 mod holdouts;

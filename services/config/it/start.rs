@@ -97,6 +97,7 @@ async fn created_and_started_in_one_change() {
         let request = pb::CreateExperimentRequest {
             experiment: Some(experiment),
             start: true,
+            ..Default::default()
         };
         let answer = service.experiments.create_experiment(request).await?;
         Ok::<_, tonic::Status>(answer.into_inner().experiment.unwrap())

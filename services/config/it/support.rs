@@ -8,7 +8,8 @@ use std::{sync::Arc, time::Duration};
 use assay_config::{Ports, Settings, serve};
 use assay_platform::{Channel, ChannelOptions, Code, Failure, MockClock, Shutdown, connect_lazy};
 use assay_proto::config::v1::{
-    self as pb, experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
+    self as pb, activation_service_client::ActivationServiceClient,
+    experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
     holdout_service_client::HoldoutServiceClient, layer_service_client::LayerServiceClient,
     metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
 };
@@ -30,6 +31,7 @@ pub(crate) struct Service {
     pub(crate) experiments: ExperimentServiceClient<Channel>,
     pub(crate) layers: LayerServiceClient<Channel>,
     pub(crate) holdouts: HoldoutServiceClient<Channel>,
+    pub(crate) activations: ActivationServiceClient<Channel>,
     pub(crate) store: Arc<dyn ConfigStore>,
     pub(crate) bus: Arc<dyn ConfigBus>,
     pub(crate) clock: MockClock,
@@ -90,6 +92,7 @@ impl Service {
             metrics: MetricServiceClient::new(channel.clone()),
             layers: LayerServiceClient::new(channel.clone()),
             holdouts: HoldoutServiceClient::new(channel.clone()),
+            activations: ActivationServiceClient::new(channel.clone()),
             experiments: ExperimentServiceClient::new(channel),
             store,
             bus,
@@ -179,6 +182,7 @@ impl Service {
             key: experiment.key.clone(),
             version: experiment.version,
             confirm: true,
+            ..Default::default()
         };
         self.experiments
             .start_experiment(request)

@@ -87,6 +87,8 @@ async fn update_flag(service: &mut Service, flag: pb::Flag, path: &str) {
 /// The same but for what every write changes.
 fn content(mut experiment: pb::Experiment) -> pb::Experiment {
     (experiment.version, experiment.generation, experiment.updated_at) = (0, 0, None);
+    // The fence of its start becomes known in between.
+    (experiment.counting_from, experiment.counting_awaited) = (None, false);
     experiment
 }
 

@@ -1,5 +1,6 @@
 //! The wire: decode → call → encode, no rules.
 
+mod activation;
 mod experiments;
 mod flags;
 mod holdouts;
@@ -9,7 +10,10 @@ mod metrics;
 mod request;
 mod segments;
 
+use std::sync::Arc;
+
 use assay_proto::config::v1::{
+    activation_service_server::{self, ActivationServiceServer},
     experiment_service_server::{self, ExperimentServiceServer},
     flag_service_server::{self, FlagServiceServer},
     holdout_service_server::{self, HoldoutServiceServer},
@@ -19,13 +23,14 @@ use assay_proto::config::v1::{
 };
 use tonic::service::Routes;
 
-use crate::{signal::Signals, truth::Truth};
+use crate::{fence::Fences, signal::Signals, truth::Truth};
 
 /// Largest request, in bytes.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The full names of what is served.
-pub(crate) const SERVICES: [&str; 6] = [
+pub(crate) const SERVICES: [&str; 7] = [
+    activation_service_server::SERVICE_NAME,
     flag_service_server::SERVICE_NAME,
     segment_service_server::SERVICE_NAME,
     metric_service_server::SERVICE_NAME,
@@ -35,20 +40,23 @@ pub(crate) const SERVICES: [&str; 6] = [
 ];
 
 /// The services on `truth`, with winner signals from `signals`.
-pub(crate) fn routes(truth: &Truth, signals: &Signals) -> Routes {
+pub(crate) fn routes(truth: &Truth, signals: &Signals, fences: &Arc<Fences>) -> Routes {
     let flags = FlagServiceServer::new(flags::Flags { truth: truth.clone() });
     let segments = SegmentServiceServer::new(segments::Segments { truth: truth.clone() });
     let metrics = MetricServiceServer::new(metrics::Metrics { truth: truth.clone() });
     let experiments = ExperimentServiceServer::new(experiments::Experiments {
         truth: truth.clone(),
         signals: signals.clone(),
+        fences: fences.clone(),
     });
     let layers = LayerServiceServer::new(layers::Layers { truth: truth.clone() });
     let holdouts = HoldoutServiceServer::new(holdouts::Holdouts { truth: truth.clone() });
+    let activations = ActivationServiceServer::new(activation::Activations(fences.clone()));
     Routes::new(flags.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(segments.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(metrics.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(layers.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(holdouts.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(experiments.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(activations.max_decoding_message_size(MAX_MESSAGE_BYTES))
 }

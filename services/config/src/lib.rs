@@ -16,6 +16,7 @@ mod create;
 mod delete;
 mod error;
 mod experiment;
+mod fence;
 mod flag;
 mod get;
 mod grpc;
@@ -35,6 +36,7 @@ mod update;
 pub use assay_platform::server::ServeError as Error;
 pub use settings::Settings;
 
+use fence::Fences;
 use publish::{Publisher, Wake};
 use scheduler::Scheduler;
 use signal::Signals;
@@ -73,14 +75,20 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let wake = Arc::new(Wake::default());
-    let publisher = Publisher::new(&ports, wake.clone(), settings.reconcile_interval());
+    let fences = Arc::new(Fences::new(&ports, clock.clone()));
+    let publisher = Publisher::new(
+        &ports,
+        wake.clone(),
+        Some(fences.clone()),
+        settings.reconcile_interval(),
+    );
     let truth = Truth::new(ports.store, clock, wake);
     let signals = Signals::new(ports.analysis, &settings);
     let scheduler = Scheduler::new(truth.clone(), settings.schedule_interval);
     let health = Health::new(grpc::SERVICES);
     let mut server = Server::new("assay-config", listener, health.clone())
         .access(settings.access)
-        .routes(grpc::routes(&truth, &signals));
+        .routes(grpc::routes(&truth, &signals, &fences));
     if settings.reflection {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }
@@ -99,5 +107,6 @@ pub async fn serve(
         served.trigger();
         result
     };
-    tokio::join!(serving, publisher.run(&served)).0
+    let (result, (), ()) = tokio::join!(serving, publisher.run(&served), fences.run(&served));
+    result
 }

@@ -18,13 +18,13 @@ use assay_core::key::Namespace;
 use assay_platform::{Backoff, Shutdown, error::chain, telemetry::link_span};
 use assay_storage::{
     Error,
-    config_bus::{ConfigBus, View},
+    config_bus::{ConfigBus, Publication, View},
     config_store::{ConfigStore, Unreadable},
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::Instrument;
 
-use crate::Ports;
+use crate::{Ports, fence::Fences};
 use plan::{Plan, plan};
 pub(crate) use wake::Wake;
 
@@ -56,7 +56,7 @@ enum Scope {
 
 /// Makes the bus equal to the truth, once.
 pub(crate) async fn once(ports: &Ports) -> Result<(), Error> {
-    Publisher::new(ports, Arc::default(), MAX_DELAY)
+    Publisher::new(ports, Arc::default(), None, MAX_DELAY)
         .publish_all(Scope::All)
         .await
 }
@@ -66,6 +66,8 @@ pub(crate) struct Publisher {
     store: Arc<dyn ConfigStore>,
     bus: Arc<dyn ConfigBus>,
     wake: Arc<Wake>,
+    /// Told what is on the bus.
+    fences: Option<Arc<Fences>>,
     interval: Duration,
     /// What the bus held when it was last read, and what we have written since.
     known: Option<View>,
@@ -75,11 +77,17 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new(ports: &Ports, wake: Arc<Wake>, interval: Duration) -> Self {
+    pub(crate) fn new(
+        ports: &Ports,
+        wake: Arc<Wake>,
+        fences: Option<Arc<Fences>>,
+        interval: Duration,
+    ) -> Self {
         Self {
             store: ports.store.clone(),
             bus: ports.bus.clone(),
             wake,
+            fences,
             interval,
             known: None,
             outage: false,
@@ -217,17 +225,21 @@ impl Publisher {
         self.quarantine(namespace, &truth.unreadable);
         let generation = truth.generation;
         match plan(&held, truth) {
-            Plan::Nothing => Ok(Some(generation)),
+            Plan::Nothing => {
+                if let Some(fences) = &self.fences
+                    && generation > 0
+                {
+                    fences.ensure(namespace, generation).await?;
+                }
+                Ok(Some(generation))
+            }
             Plan::Raise { to } => {
                 tracing::warn!(%namespace, generation, to, "the bus is ahead of the truth; going on above it");
                 self.store.raise_generation(namespace, to).await?;
                 Ok(None)
             }
             Plan::Publish(publication) => {
-                let writing = self.bus.publish(publication.clone());
-                timeout(BUS_TIMEOUT, writing)
-                    .await
-                    .unwrap_or_else(|_| Err(too_slow()))?;
+                self.write(namespace, generation, publication.clone()).await?;
                 view::apply(self.known().await?, publication);
                 tracing::debug!(%namespace, generation, "configuration published");
                 Ok(Some(generation))
@@ -254,16 +266,40 @@ impl Publisher {
         }
     }
 
+    /// Writes `publication`, and opens the fence of its generation when it is on the bus or may be. Those who are to take it up are asked
+    /// before: where the bus does not even tell them, nothing was written.
+    async fn write(
+        &self,
+        namespace: &Namespace,
+        generation: u64,
+        publication: Publication,
+    ) -> Result<(), Error> {
+        let Some(fences) = self.fences.as_ref().filter(|_| generation > 0) else {
+            return bounded(self.bus.publish(publication)).await;
+        };
+        let expected = bounded(fences.expected()).await?;
+        let written = bounded(self.bus.publish(publication)).await;
+        if matches!(written, Ok(()) | Err(Error::Unavailable { .. })) {
+            fences.open(namespace, generation, expected).await?;
+        }
+        written
+    }
+
     /// What the bus holds, as far as we know; read when we do not.
     async fn known(&mut self) -> Result<&mut View, Error> {
         let view = match self.known.take() {
             Some(view) => view,
-            None => timeout(BUS_TIMEOUT, self.bus.read())
-                .await
-                .unwrap_or_else(|_| Err(too_slow()))?,
+            None => bounded(self.bus.read()).await?,
         };
         Ok(self.known.insert(view))
     }
+}
+
+/// A call of the bus that ends in time.
+async fn bounded<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(BUS_TIMEOUT, call)
+        .await
+        .unwrap_or_else(|_| Err(too_slow()))
 }
 
 fn too_slow() -> Error {

@@ -14,7 +14,7 @@ use assay_core::{
 };
 use assay_platform::clock::SharedClock;
 use assay_storage::config_store::{
-    Audit, Change, Committed, ConfigStore, DueMark, Expect, Filter, Kind, Page, Resource, Write,
+    Audit, Change, Committed, ConfigStore, DueMark, Expect, Filter, Kind, Page, Resource, Start, Write,
 };
 
 use crate::{error::Error, publish::Wake};
@@ -216,6 +216,11 @@ impl Truth {
         version: u64,
     ) -> Result<Option<Segment>, Error> {
         Ok(self.store.segment_version(namespace, key, version).await?)
+    }
+
+    /// The starts of those of `keys` that have one.
+    pub(crate) async fn starts(&self, namespace: &Namespace, keys: &[String]) -> Result<Vec<Start>, Error> {
+        Ok(self.store.starts(namespace, keys).await?)
     }
 
     /// One page of resources in order of key, and the key after which the next one begins.

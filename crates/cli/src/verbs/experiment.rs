@@ -10,9 +10,9 @@ use assay_client::{
 use assay_proto::config::v1 as pb;
 use serde::Serialize;
 
-use super::{Context, resource};
+use super::{Context, replicas, resource};
 use crate::{
-    args::{Common, ExperimentFields, ExperimentVerb, Named, Written},
+    args::{Common, ExperimentFields, ExperimentVerb, Named, Waiting, Written},
     error::Error,
     output::{self, Format},
     view::{
@@ -51,15 +51,22 @@ pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), E
             list(context, &states, filter).await
         }
         ExperimentVerb::Validate { key, file } => validate(context, key, file).await,
-        ExperimentVerb::Start(named) => command(context, named, Command::Start).await,
+        ExperimentVerb::Start { named, waiting } => command(context, named, waiting, Command::Start).await,
         ExperimentVerb::Unschedule(c) => {
-            command(context, c.named, Command::Unschedule { reason: c.reason }).await
+            command(
+                context,
+                c.named,
+                c.waiting,
+                Command::Unschedule { reason: c.reason },
+            )
+            .await
         }
         ExperimentVerb::Pause { commanded, mode } => {
             let mode = text::named::<pb::PauseMode>(&mode, "--mode")?;
             command(
                 context,
                 commanded.named,
+                commanded.waiting,
                 Command::Pause {
                     mode,
                     reason: commanded.reason,
@@ -67,10 +74,15 @@ pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), E
             )
             .await
         }
-        ExperimentVerb::Resume(c) => command(context, c.named, Command::Resume { reason: c.reason }).await,
-        ExperimentVerb::Stop(c) => command(context, c.named, Command::Stop { reason: c.reason }).await,
+        ExperimentVerb::Resume(c) => {
+            command(context, c.named, c.waiting, Command::Resume { reason: c.reason }).await
+        }
+        ExperimentVerb::Stop(c) => {
+            command(context, c.named, c.waiting, Command::Stop { reason: c.reason }).await
+        }
         ExperimentVerb::DeclareWinner {
             named,
+            waiting,
             variant,
             reason,
             force,
@@ -78,6 +90,7 @@ pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), E
             command(
                 context,
                 named,
+                waiting,
                 Command::DeclareWinner {
                     variant,
                     reason,
@@ -86,14 +99,24 @@ pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), E
             )
             .await
         }
-        ExperimentVerb::Undo(c) => command(context, c.named, Command::Undo { reason: c.reason }).await,
+        ExperimentVerb::Undo(c) => {
+            command(context, c.named, c.waiting, Command::Undo { reason: c.reason }).await
+        }
         ExperimentVerb::End { commanded: c, force } => {
             let reason = c.reason;
-            command(context, c.named, Command::End { reason, force }).await
+            command(context, c.named, c.waiting, Command::End { reason, force }).await
         }
-        ExperimentVerb::Archive(c) => command(context, c.named, Command::Archive { reason: c.reason }).await,
+        ExperimentVerb::Archive(c) => {
+            command(context, c.named, c.waiting, Command::Archive { reason: c.reason }).await
+        }
         ExperimentVerb::Unarchive(c) => {
-            command(context, c.named, Command::Unarchive { reason: c.reason }).await
+            command(
+                context,
+                c.named,
+                c.waiting,
+                Command::Unarchive { reason: c.reason },
+            )
+            .await
         }
         ExperimentVerb::Duplicate { key, new_key } => {
             let done = context
@@ -125,10 +148,16 @@ async fn create(context: &Context, mut written: Written<ExperimentFields>) -> Re
     report(context, done)
 }
 
-async fn command(context: &Context, named: Named, command: Command) -> Result<(), Error> {
+async fn command(context: &Context, named: Named, waiting: Waiting, command: Command) -> Result<(), Error> {
+    let wait = text::parse_duration(waiting.wait.as_deref().unwrap_or_default(), "--wait")?;
     let target = resource::target::<pb::Experiment>(context, named).await?;
     let done = context.client.command(&target, command).await?;
-    report(context, done)
+    let generation = done.experiment.generation;
+    report(context, done)?;
+    match wait {
+        Some(wait) => replicas::wait(context, generation, wait).await,
+        None => Ok(()),
+    }
 }
 
 /// Says what became of it.

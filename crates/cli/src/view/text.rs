@@ -43,6 +43,7 @@ named!(
     "EXPOSURE_MODE_" assay_proto::config::v1::ExposureMode,
     "STICKY_" assay_proto::config::v1::Sticky,
     "ELIGIBILITY_" assay_proto::config::v1::Eligibility,
+    "REPLICA_STATE_" assay_proto::config::v1::ReplicaState,
     "EXPERIMENT_STEP_" assay_proto::config::v1::ExperimentStep,
     "REASON_" assay_proto::assignment::v1::Reason,
     "RECORD_STATUS_" assay_proto::ingest::v1::RecordStatus,

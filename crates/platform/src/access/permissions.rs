@@ -108,6 +108,11 @@ const TABLE: &[(&str, &[(&str, Permission)])] = &[
             ("Rollback", role(Operator)),
             ("ExportNamespace", role(Viewer)),
             ("ImportNamespace", role(Operator)),
+        ],
+    ),
+    (
+        "assay.config.v1.ActivationService",
+        &[
             ("WaitForGeneration", role(Viewer)),
             ("ListReplicas", role(Viewer)),
         ],

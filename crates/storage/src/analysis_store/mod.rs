@@ -165,6 +165,10 @@ pub struct Tally {
     pub late: u64,
     /// Records that could not be understood.
     pub invalid: u64,
+    /// Exposures before their experiment began to count.
+    pub before_counting: u64,
+    /// Exposures that a generation older than their cohort has decided; they count.
+    pub older_generation: u64,
 }
 
 /// A batch's whole effect: all of it happens, or nothing.

@@ -2,6 +2,7 @@
 //!
 //! Each law works in namespaces of its own, so all of them can run on one store; the store must be fresh.
 
+mod fences;
 mod finding;
 mod generations;
 mod live;
@@ -17,6 +18,9 @@ use assay_core::{key::Namespace, time::Timestamp};
 use super::{Audit, Change, Committed, ConfigStore, Expect, Resource, Write};
 use crate::Error;
 
+pub use fences::{
+    an_experiment_counts_from_the_fence_of_its_start, of_concurrent_fences_one_stands, the_first_fence_stands,
+};
 pub use finding::{
     experiments_are_found_by_owner_tags_and_words, many_are_read_by_key, what_is_due_is_found_in_order,
 };
@@ -61,6 +65,9 @@ pub async fn all(store: Arc<dyn ConfigStore>) {
     published_sees_changes_whole(&store).await;
     marks_remove_what_was_published(&*store).await;
     a_generation_can_be_raised(&*store).await;
+    the_first_fence_stands(&*store).await;
+    an_experiment_counts_from_the_fence_of_its_start(&*store).await;
+    of_concurrent_fences_one_stands(&store).await;
     namespaces_include_the_default(&*store).await;
     every_version_of_a_segment_is_kept(&*store).await;
     published_has_every_version_that_is_needed(&*store).await;

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 
 use crate::Error;
 
+mod fence;
 #[cfg(any(test, feature = "laws"))]
 pub mod laws;
 mod record;
@@ -21,6 +22,7 @@ pub(crate) mod search;
 mod sql;
 mod tables;
 
+pub use fence::{Counting, Fence, Publishing, Start};
 pub use sql::SqlConfigStore;
 
 /// What kinds of resources there are.
@@ -456,4 +458,39 @@ pub trait ConfigStore: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn raise_generation(&self, namespace: &Namespace, generation: u64) -> Result<(), Error>;
+
+    /// Remembers that a generation went to the bus and that its fence is not known; nothing if that is remembered already.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn open_fence(&self, publishing: &Publishing) -> Result<(), Error>;
+
+    /// The generations whose fence is not known, in order of namespace and generation; the first thousand.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn open_fences(&self) -> Result<Vec<Publishing>, Error>;
+
+    /// Makes the fence of an opened generation known, once for all: of several that do, the first counts. In the same transaction every
+    /// experiment that began up to that generation and still waits begins to count.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn close_fence(&self, namespace: &Namespace, generation: u64, fence: &Fence) -> Result<(), Error>;
+
+    /// The first generation from `generation` on that went to the bus, and its fence if that is known.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn fence(
+        &self,
+        namespace: &Namespace,
+        generation: u64,
+    ) -> Result<Option<(Publishing, Option<Fence>)>, Error>;
+
+    /// The starts of those experiments among `keys` that have begun, that Assay assigns, and that began when there were fences.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn starts(&self, namespace: &Namespace, keys: &[String]) -> Result<Vec<Start>, Error>;
 }

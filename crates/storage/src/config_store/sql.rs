@@ -4,6 +4,7 @@
 //! so what a change checks stays true until it is committed. The unique indexes are a second guard.
 
 mod commit;
+mod fence;
 mod read;
 mod revisions;
 mod row;
@@ -19,8 +20,8 @@ use sea_orm::{
 };
 
 use super::{
-    Audit, AuditEntry, Change, Committed, ConfigStore, DueMark, Filter, Kind, Page, Published, Resource,
-    Unpublished,
+    Audit, AuditEntry, Change, Committed, ConfigStore, DueMark, Fence, Filter, Kind, Page, Published,
+    Publishing, Resource, Start, Unpublished,
     tables::{audit_log, namespaces, outbox, resources},
 };
 use crate::{
@@ -236,6 +237,30 @@ impl ConfigStore for SqlConfigStore {
             transaction.commit().await
         })
         .await
+    }
+
+    async fn open_fence(&self, publishing: &Publishing) -> Result<(), Error> {
+        within(fence::open(&self.database, publishing)).await
+    }
+
+    async fn open_fences(&self) -> Result<Vec<Publishing>, Error> {
+        within(fence::opened(&self.database)).await
+    }
+
+    async fn close_fence(&self, namespace: &Namespace, generation: u64, fence: &Fence) -> Result<(), Error> {
+        within(fence::close(&self.database, namespace, generation, fence)).await
+    }
+
+    async fn fence(
+        &self,
+        namespace: &Namespace,
+        generation: u64,
+    ) -> Result<Option<(Publishing, Option<Fence>)>, Error> {
+        within(fence::of(&self.database, namespace, generation)).await
+    }
+
+    async fn starts(&self, namespace: &Namespace, keys: &[String]) -> Result<Vec<Start>, Error> {
+        within(fence::starts(&self.database, namespace, keys)).await
     }
 }
 

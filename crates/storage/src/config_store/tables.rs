@@ -150,3 +150,56 @@ pub(super) mod outbox {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+/// Generations that went to the bus, and their fences.
+pub(super) mod fences {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "fences")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub namespace: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub generation: i64,
+        pub published_us: i64,
+        /// Ids, as a JSON list.
+        pub expected: String,
+        /// None while it is not known.
+        pub at_us: Option<i64>,
+        pub replicas: i64,
+        pub slowest_us: i64,
+        /// Ids, as a JSON list.
+        pub unconfirmed: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Experiments that have begun, and from when they count.
+pub(super) mod experiment_starts {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "experiment_starts")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub namespace: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub experiment: String,
+        /// None for what began before there were fences.
+        pub generation: Option<i64>,
+        /// None while the fence is not known.
+        pub counting_us: Option<i64>,
+        /// Ids, as a JSON list.
+        pub unconfirmed: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -51,6 +51,7 @@ fn definitions(edit: impl FnOnce(&mut Experiment)) -> NamespaceDefinitions {
     let mut experiment = experiment(&["control", "treatment"]);
     edit(&mut experiment);
     let definition = Definition {
+        counting: Counting::Always,
         metrics: metrics.into_iter().map(|m| (Role::Primary, m)).collect(),
         experiment,
     };
@@ -183,6 +184,35 @@ proptest! {
         batches.push(records.iter().rev().cloned().collect());
         let in_pieces = fold(&batches, &definitions, at(through));
         prop_assert_eq!(at_once, in_pieces);
+    }
+
+    #[test]
+    fn exposures_before_the_fence_are_as_if_they_had_not_been(
+        records in records(),
+        fence in 0..200i64,
+        through in 0..300i64,
+    ) {
+        let all = definitions(|_| ());
+        let mut fenced = definitions(|_| ());
+        for definition in fenced.experiments.values_mut() {
+            definition.counting = Counting::From { time: at(fence), unconfirmed: vec![] };
+        }
+        let is_before = |record: &&Record| matches!(record, Record::Exposure(e) if e.time < at(fence));
+        let n_before = records.iter().filter(is_before).count();
+        let after: Vec<_> = records.iter().filter(|record| !is_before(record)).cloned().collect();
+        let state = fold(std::slice::from_ref(&records), &fenced, at(through));
+        prop_assert_eq!(&state, &fold(&[after], &all, at(through)));
+        let in_pieces: Vec<_> = records.iter().rev().map(|record| vec![record.clone()]).collect();
+        prop_assert_eq!(state, fold(&in_pieces, &fenced, at(through)));
+
+        let mut incoming = Incoming::default();
+        for record in records {
+            if let Record::Exposure(exposure) = record {
+                incoming.exposures.push(exposure);
+            }
+        }
+        let (_, tally) = effect(unit(), UnitState::default(), incoming, &fenced, at(through));
+        prop_assert_eq!(tally.before_counting, n_before as u64);
     }
 
     #[test]
@@ -336,4 +366,20 @@ fn exposures_of_no_such_variant_or_by_the_wrong_door_are_invalid() {
     let (change, tally) = effect(unit(), UnitState::default(), incoming, &definitions, at(100));
     assert!(is_empty(&change));
     assert_eq!(tally.invalid, 2);
+}
+
+#[test]
+fn an_exposure_of_a_generation_before_its_cohort_counts_and_is_flagged() {
+    let definitions = definitions(|experiment| experiment.cohorts[0].generation = 5);
+    let of = |generation| Exposure {
+        generation,
+        ..exposure("control", 1)
+    };
+    let incoming = Incoming {
+        exposures: vec![of(4), of(5), of(6)],
+        events: vec![],
+    };
+    let (change, tally) = effect(unit(), UnitState::default(), incoming, &definitions, at(2));
+    assert_eq!((tally.older_generation, tally.invalid), (1, 0));
+    assert_eq!(change.exposures.len(), 1, "it counts all the same");
 }

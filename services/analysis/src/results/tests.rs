@@ -8,6 +8,7 @@ use crate::fixtures::{experiment, metric};
 fn definition(metrics: Vec<(Role, Metric)>) -> Definition {
     Definition {
         experiment: experiment(&["gate_30", "gate_40"]),
+        counting: crate::definitions::Counting::Always,
         metrics,
     }
 }

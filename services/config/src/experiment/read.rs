@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use assay_core::{
-    experiment::Experiment,
+    experiment::{AssignmentSource, Experiment},
     flag::Flag,
     key::{FlagKey, Namespace},
 };
-use assay_storage::config_store::Filter;
+use assay_storage::config_store::{Filter, Start};
 
 use crate::{
     error::Error,
@@ -36,6 +36,31 @@ pub(crate) async fn read_page(
     let (experiments, next) = list::<Experiment>(truth, call, filter, page).await?;
     let flags = flags(truth, &call.namespace, &experiments).await?;
     Ok((experiments, flags, next))
+}
+
+/// When some experiments began to count, by key.
+pub(crate) type Starts = HashMap<String, Start>;
+
+/// The starts of those that have begun.
+pub(crate) async fn starts<'a>(
+    truth: &Truth,
+    namespace: &Namespace,
+    experiments: impl IntoIterator<Item = &'a Experiment>,
+) -> Result<Starts, Error> {
+    let begun = |e: &&Experiment| e.source == AssignmentSource::Assay && !e.cohorts.is_empty();
+    let keys: Vec<_> = experiments
+        .into_iter()
+        .filter(begun)
+        .map(|e| e.key.to_string())
+        .collect();
+    if keys.is_empty() {
+        return Ok(Starts::new());
+    }
+    let found = truth.starts(namespace, &keys).await?;
+    Ok(found
+        .into_iter()
+        .map(|start| (start.experiment.clone(), start))
+        .collect())
 }
 
 async fn flags<'a>(

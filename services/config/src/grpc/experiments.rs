@@ -3,13 +3,19 @@
 mod decode;
 mod encode;
 
+use std::{sync::Arc, time::Duration};
+
 use assay_core::experiment::Experiment;
+use assay_platform::error::chain;
 use assay_proto::config::v1::{self as pb, experiment_service_server::ExperimentService};
 use tonic::{Request, Response, Status};
 
-use encode::{findings, with_drift};
+use encode::{counted, findings, with_drift};
 
-use super::request::{key, open, required};
+use super::{
+    activation::{activation, wait_from},
+    request::{key, open, required},
+};
 use crate::{
     error::Error,
     experiment::{
@@ -21,7 +27,7 @@ use crate::{
         duplicate::duplicate,
         end::end,
         pause::pause,
-        read::{read, read_page},
+        read::{read, read_page, starts},
         resume::resume,
         start::start,
         stop::stop,
@@ -31,20 +37,53 @@ use crate::{
         update::update,
         validate::validate,
     },
+    fence::Fences,
     list::PageRequest,
     signal::Signals,
-    truth::Truth,
+    truth::{Call, Truth},
 };
 
 /// The service on the wire.
 pub(super) struct Experiments {
     pub(super) truth: Truth,
     pub(super) signals: Signals,
+    pub(super) fences: Arc<Fences>,
 }
 
 impl Experiments {
-    fn message(&self, experiment: &Experiment) -> Option<pb::Experiment> {
-        Some(encode::message(experiment, self.truth.now()))
+    /// What a command has made of the experiment. The command is done: that its fence cannot be read is no failure of it.
+    async fn message(&self, experiment: &Experiment) -> Option<pb::Experiment> {
+        let mut message = encode::message(experiment, self.truth.now());
+        match starts(&self.truth, &experiment.namespace, [experiment]).await {
+            Ok(starts) => counted(&mut message, &starts),
+            Err(error) => tracing::warn!(
+                error = chain(&error),
+                "an answer lacks the fence of its experiment"
+            ),
+        }
+        Some(message)
+    }
+
+    /// [`Self::message`] and, after `wait`, how far the change has come, if that can be found out.
+    async fn answer(
+        &self,
+        call: &Call,
+        experiment: &Experiment,
+        wait: Option<Duration>,
+    ) -> (Option<pb::Experiment>, Option<pb::Activation>) {
+        let mut found = None;
+        if let Some(wait) = wait {
+            let generation = experiment.meta.generation;
+            match self.fences.wait(&call.namespace, generation, wait).await {
+                Ok(activated) => found = Some(activation(activated)),
+                Err(error) => tracing::warn!(
+                    generation,
+                    error = chain(&error),
+                    "nobody knows how far a change has come"
+                ),
+            }
+        }
+        (self.message(experiment).await, found)
     }
 }
 
@@ -55,13 +94,16 @@ impl ExperimentService for Experiments {
         request: Request<pb::CreateExperimentRequest>,
     ) -> Result<Response<pb::CreateExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let asked = required(request.experiment, "experiment")?;
         let call = caller.to(&asked.namespace)?;
         let sketch = decode::sketch(asked)?;
         let (experiment, warnings) = create(&self.truth, &call, sketch, request.start).await?;
-        let (experiment, warnings) = (self.message(&experiment), findings(&warnings));
+        let (experiment, activation) = self.answer(&call, &experiment, wait).await;
+        let warnings = findings(&warnings);
         Ok(Response::new(pb::CreateExperimentResponse {
             experiment,
+            activation,
             warnings,
         }))
     }
@@ -74,7 +116,10 @@ impl ExperimentService for Experiments {
         let call = caller.to(&request.namespace)?;
         let key = key(&request.key).map_err(Error::from)?;
         let (experiment, flags) = read(&self.truth, &call, &key).await?;
-        let experiment = Some(with_drift(&experiment, &flags, self.truth.now()));
+        let starts = starts(&self.truth, &call.namespace, [&experiment]).await?;
+        let mut message = with_drift(&experiment, &flags, self.truth.now());
+        counted(&mut message, &starts);
+        let experiment = Some(message);
         Ok(Response::new(pb::GetExperimentResponse { experiment }))
     }
 
@@ -91,10 +136,13 @@ impl ExperimentService for Experiments {
         };
         let (found, flags, next_page_token) = read_page(&self.truth, &call, &filter, &page).await?;
         let now = self.truth.now();
-        let experiments = found
-            .iter()
-            .map(|experiment| with_drift(experiment, &flags, now))
-            .collect();
+        let starts = starts(&self.truth, &call.namespace, &found).await?;
+        let message = |experiment| {
+            let mut message = with_drift(experiment, &flags, now);
+            counted(&mut message, &starts);
+            message
+        };
+        let experiments = found.iter().map(message).collect();
         Ok(Response::new(pb::ListExperimentsResponse {
             experiments,
             next_page_token,
@@ -110,7 +158,7 @@ impl ExperimentService for Experiments {
         let call = caller.to(&asked.namespace)?;
         let edit = decode::edit(asked, request.update_mask)?;
         let (experiment, warnings) = update(&self.truth, &call, edit).await?;
-        let (experiment, warnings) = (self.message(&experiment), findings(&warnings));
+        let (experiment, warnings) = (self.message(&experiment).await, findings(&warnings));
         Ok(Response::new(pb::UpdateExperimentResponse {
             experiment,
             warnings,
@@ -133,12 +181,15 @@ impl ExperimentService for Experiments {
         request: Request<pb::StartExperimentRequest>,
     ) -> Result<Response<pb::StartExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, String::new());
         let (experiment, warnings) = start(&self.truth, &call, order, request.confirm).await?;
-        let (experiment, warnings) = (self.message(&experiment), findings(&warnings));
+        let (experiment, activation) = self.answer(&call, &experiment, wait).await;
+        let warnings = findings(&warnings);
         Ok(Response::new(pb::StartExperimentResponse {
             experiment,
+            activation,
             warnings,
         }))
     }
@@ -148,10 +199,16 @@ impl ExperimentService for Experiments {
         request: Request<pb::UnscheduleExperimentRequest>,
     ) -> Result<Response<pb::UnscheduleExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = self.message(&unschedule(&self.truth, &call, order).await?);
-        Ok(Response::new(pb::UnscheduleExperimentResponse { experiment }))
+        let (experiment, activation) = self
+            .answer(&call, &unschedule(&self.truth, &call, order).await?, wait)
+            .await;
+        Ok(Response::new(pb::UnscheduleExperimentResponse {
+            experiment,
+            activation,
+        }))
     }
 
     async fn pause_experiment(
@@ -159,11 +216,17 @@ impl ExperimentService for Experiments {
         request: Request<pb::PauseExperimentRequest>,
     ) -> Result<Response<pb::PauseExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let mode = decode::pause_mode(request.mode)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = self.message(&pause(&self.truth, &call, order, mode).await?);
-        Ok(Response::new(pb::PauseExperimentResponse { experiment }))
+        let (experiment, activation) = self
+            .answer(&call, &pause(&self.truth, &call, order, mode).await?, wait)
+            .await;
+        Ok(Response::new(pb::PauseExperimentResponse {
+            experiment,
+            activation,
+        }))
     }
 
     async fn resume_experiment(
@@ -171,10 +234,16 @@ impl ExperimentService for Experiments {
         request: Request<pb::ResumeExperimentRequest>,
     ) -> Result<Response<pb::ResumeExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = self.message(&resume(&self.truth, &call, order).await?);
-        Ok(Response::new(pb::ResumeExperimentResponse { experiment }))
+        let (experiment, activation) = self
+            .answer(&call, &resume(&self.truth, &call, order).await?, wait)
+            .await;
+        Ok(Response::new(pb::ResumeExperimentResponse {
+            experiment,
+            activation,
+        }))
     }
 
     async fn stop_experiment(
@@ -182,10 +251,20 @@ impl ExperimentService for Experiments {
         request: Request<pb::StopExperimentRequest>,
     ) -> Result<Response<pb::StopExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = self.message(&stop(&self.truth, &call, order, request.confirm).await?);
-        Ok(Response::new(pb::StopExperimentResponse { experiment }))
+        let (experiment, activation) = self
+            .answer(
+                &call,
+                &stop(&self.truth, &call, order, request.confirm).await?,
+                wait,
+            )
+            .await;
+        Ok(Response::new(pb::StopExperimentResponse {
+            experiment,
+            activation,
+        }))
     }
 
     async fn declare_winner(
@@ -193,14 +272,16 @@ impl ExperimentService for Experiments {
         request: Request<pb::DeclareWinnerRequest>,
     ) -> Result<Response<pb::DeclareWinnerResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let winner = decode::winner(&request.variant_key)?;
         let order = Order::new(request.key, request.version, request.reason);
         let signals = (!request.force).then_some(&self.signals);
         let (experiment, flag) = declare_winner(&self.truth, &call, order, winner, signals).await?;
-        let experiment = self.message(&experiment);
+        let (experiment, activation) = self.answer(&call, &experiment, wait).await;
         Ok(Response::new(pb::DeclareWinnerResponse {
             experiment,
+            activation,
             flag: Some((&flag).into()),
         }))
     }
@@ -210,12 +291,14 @@ impl ExperimentService for Experiments {
         request: Request<pb::UndoExperimentRequest>,
     ) -> Result<Response<pb::UndoExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
         let (experiment, flag) = undo(&self.truth, &call, order).await?;
-        let experiment = self.message(&experiment);
+        let (experiment, activation) = self.answer(&call, &experiment, wait).await;
         Ok(Response::new(pb::UndoExperimentResponse {
             experiment,
+            activation,
             flag: Some((&flag).into()),
         }))
     }
@@ -225,13 +308,18 @@ impl ExperimentService for Experiments {
         request: Request<pb::EndExperimentRequest>,
     ) -> Result<Response<pb::EndExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
         let ended = end(&self.truth, &call, order, &self.signals, request.force);
         let (experiment, callers) = ended.await?;
-        let experiment = self.message(&experiment);
         let callers = callers.iter().map(encode::caller).collect();
-        Ok(Response::new(pb::EndExperimentResponse { experiment, callers }))
+        let (experiment, activation) = self.answer(&call, &experiment, wait).await;
+        Ok(Response::new(pb::EndExperimentResponse {
+            experiment,
+            callers,
+            activation,
+        }))
     }
 
     async fn archive_experiment(
@@ -239,10 +327,16 @@ impl ExperimentService for Experiments {
         request: Request<pb::ArchiveExperimentRequest>,
     ) -> Result<Response<pb::ArchiveExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = self.message(&archive(&self.truth, &call, order).await?);
-        Ok(Response::new(pb::ArchiveExperimentResponse { experiment }))
+        let (experiment, activation) = self
+            .answer(&call, &archive(&self.truth, &call, order).await?, wait)
+            .await;
+        Ok(Response::new(pb::ArchiveExperimentResponse {
+            experiment,
+            activation,
+        }))
     }
 
     async fn unarchive_experiment(
@@ -250,10 +344,16 @@ impl ExperimentService for Experiments {
         request: Request<pb::UnarchiveExperimentRequest>,
     ) -> Result<Response<pb::UnarchiveExperimentResponse>, Status> {
         let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
         let call = caller.to(&request.namespace)?;
         let order = Order::new(request.key, request.version, request.reason);
-        let experiment = self.message(&unarchive(&self.truth, &call, order).await?);
-        Ok(Response::new(pb::UnarchiveExperimentResponse { experiment }))
+        let (experiment, activation) = self
+            .answer(&call, &unarchive(&self.truth, &call, order).await?, wait)
+            .await;
+        Ok(Response::new(pb::UnarchiveExperimentResponse {
+            experiment,
+            activation,
+        }))
     }
 
     async fn duplicate_experiment(
@@ -265,7 +365,7 @@ impl ExperimentService for Experiments {
         let key = key(&request.key).map_err(Error::from)?;
         let new_key = decode::new_key(&request.new_key)?;
         let (experiment, warnings) = duplicate(&self.truth, &call, &key, new_key).await?;
-        let (experiment, warnings) = (self.message(&experiment), findings(&warnings));
+        let (experiment, warnings) = (self.message(&experiment).await, findings(&warnings));
         Ok(Response::new(pb::DuplicateExperimentResponse {
             experiment,
             warnings,

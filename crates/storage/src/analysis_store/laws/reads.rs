@@ -177,6 +177,8 @@ pub async fn tallies_add_up(store: &dyn AnalysisStore) {
         conflicts: 10 * n,
         late: 100 * n,
         invalid: 1000 * n,
+        before_counting: 10_000 * n,
+        older_generation: 100_000 * n,
     };
     for partition in [12, 13, 12] {
         let mut commit = next_commit(store, partition, Vec::new()).await;

@@ -229,32 +229,42 @@ async fn write_tallies(
     partition: i64,
     tallies: &[(Namespace, Tally)],
 ) -> Result<(), Error> {
-    let mut sums: BTreeMap<&Namespace, [u64; 4]> = BTreeMap::new();
+    let mut sums: BTreeMap<&Namespace, [u64; 6]> = BTreeMap::new();
     for (namespace, tally) in tallies {
-        let counts = [tally.duplicates, tally.conflicts, tally.late, tally.invalid];
+        let counts = [
+            tally.duplicates,
+            tally.conflicts,
+            tally.late,
+            tally.invalid,
+            tally.before_counting,
+            tally.older_generation,
+        ];
         let sum = sums.entry(namespace).or_default();
         *sum = std::array::from_fn(|index| sum[index].saturating_add(counts[index]));
     }
     let mut rows = Rows::new(TALLIES.columns, sums.len());
     for (namespace, counts) in sums {
-        let [duplicates, conflicts, late, invalid] = counts.map(signed);
-        let counts = (
+        let [duplicates, conflicts, late, invalid, before, older] = counts.map(signed);
+        rows.push([
+            namespace.as_str().into(),
+            partition.into(),
             duplicates?.into(),
             conflicts?.into(),
             late?.into(),
             invalid?.into(),
-        );
-        rows.push([
-            namespace.as_str().into(),
-            partition.into(),
-            counts.0,
-            counts.1,
-            counts.2,
-            counts.3,
+            before?.into(),
+            older?.into(),
         ]);
     }
-    let set = ["duplicates", "conflicts", "late", "invalid"]
-        .map(|name| format!("{name} = analysis_tallies.{name} + excluded.{name}"));
+    let set = [
+        "duplicates",
+        "conflicts",
+        "late",
+        "invalid",
+        "before_counting",
+        "older_generation",
+    ]
+    .map(|name| format!("{name} = analysis_tallies.{name} + excluded.{name}"));
     rows.insert(
         &**transaction,
         &TALLIES,

@@ -278,7 +278,8 @@ pub(super) async fn cells(
 }
 
 pub(super) async fn tally(database: &Database, namespace: &Namespace) -> Result<Tally, Error> {
-    let sql = "select duplicates, conflicts, late, invalid from analysis_tallies where namespace = $1";
+    let sql = "select duplicates, conflicts, late, invalid, before_counting, older_generation \
+               from analysis_tallies where namespace = $1";
     let mut tally = Tally::default();
     for row in rows(database, sql, vec![namespace.as_str().into()]).await? {
         let mut row = Reader::new(&row);
@@ -286,6 +287,8 @@ pub(super) async fn tally(database: &Database, namespace: &Namespace) -> Result<
         tally.conflicts += row.number::<u64>()?;
         tally.late += row.number::<u64>()?;
         tally.invalid += row.number::<u64>()?;
+        tally.before_counting += row.number::<u64>()?;
+        tally.older_generation += row.number::<u64>()?;
     }
     Ok(tally)
 }

@@ -89,6 +89,8 @@ pub(super) const TALLIES: Table = Table {
         ("conflicts", Int),
         ("late", Int),
         ("invalid", Int),
+        ("before_counting", Int),
+        ("older_generation", Int),
     ],
     key: 2,
 };

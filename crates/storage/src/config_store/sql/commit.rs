@@ -13,6 +13,7 @@ use sea_orm::{
 };
 
 use super::{
+    fence,
     row::{count, find, number, revision_of, row_of, text},
     terms,
 };
@@ -151,6 +152,7 @@ async fn put(
             .await
             .map_err(classify)?;
     }
+    fence::begun(transaction, &stored).await?;
     Ok(stored)
 }
 

@@ -7,6 +7,7 @@ mod m0010_lifecycle;
 mod m0016_segment_revisions;
 mod m0011_callers;
 mod m0013_units;
+mod m0015_fence;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_segment_revisions::Migration),
             Box::new(m0011_callers::Migration),
             Box::new(m0013_units::Migration),
+            Box::new(m0015_fence::Migration),
         ]
     }
 }

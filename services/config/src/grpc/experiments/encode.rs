@@ -6,7 +6,7 @@ use assay_proto::{
     convert::{finding, lifecycle_action, timestamp, value_to},
 };
 
-use crate::experiment::read::Flags;
+use crate::experiment::read::{Flags, Starts};
 
 /// `experiment` as it stands at `now`.
 pub(super) fn message(experiment: &Experiment, now: Timestamp) -> pb::Experiment {
@@ -33,6 +33,18 @@ pub(super) fn with_drift(experiment: &Experiment, flags: &Flags, now: Timestamp)
             default_value: Some(value_to(current)),
         }),
         ..message(experiment, now)
+    }
+}
+
+/// Adds from when it counts, if its start is among `starts`.
+pub(super) fn counted(message: &mut pb::Experiment, starts: &Starts) {
+    let Some(start) = starts.get(&message.key) else {
+        return;
+    };
+    message.counting_awaited = start.counting.is_none();
+    if let Some(counting) = &start.counting {
+        message.counting_from = Some(timestamp(counting.from));
+        message.unconfirmed_replicas.clone_from(&counting.unconfirmed);
     }
 }
 
