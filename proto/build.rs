@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     "assay/common/v1/unit.proto",
     "assay/config/v1/activation.proto",
     "assay/config/v1/flag.proto",
@@ -11,6 +11,8 @@ const FILES: [&str; 12] = [
     "assay/config/v1/layer.proto",
     "assay/config/v1/holdout.proto",
     "assay/config/v1/experiment.proto",
+    "assay/config/v1/access.proto",
+    "assay/config/v1/audit.proto",
     "assay/assignment/v1/assignment.proto",
     "assay/ingest/v1/ingest.proto",
     "assay/analysis/v1/analysis.proto",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use assay_storage::{
+    access_store::{self, SqlAccessStore},
     analysis_store::{self, SqlAnalysisStore},
     config_bus::{self, EtcdConfigBus, EtcdOptions},
     config_store::{self, SqlConfigStore},
@@ -26,6 +27,12 @@ async fn postgres_is_a_config_store() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_is_an_access_store() -> Result<()> {
+    access_store::laws::all(Arc::new(SqlAccessStore::new(database().await?))).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_is_an_analysis_store() -> Result<()> {
     analysis_store::laws::all(Arc::new(SqlAnalysisStore::new(database().await?))).await;
     Ok(())
@@ -41,6 +48,7 @@ async fn etcd_is_a_config_bus() -> Result<()> {
         tls: None,
     };
     let bus = Arc::new(EtcdConfigBus::connect(&options).await?);
+    config_bus::laws::keys(&*bus).await;
     let compact = async || {
         let read = etcd
             .call("kv/range", r#"{"key":"AA=="}"#)

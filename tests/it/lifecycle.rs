@@ -12,7 +12,9 @@ use assay_proto::config::v1::{
     self as pb, ExperimentState as S, LifecycleAction as A,
     experiment_service_client::ExperimentServiceClient, metric_service_client::MetricServiceClient,
 };
-use assay_storage::{config_bus::EmbeddedConfigBus, config_store::SqlConfigStore, sql::Database};
+use assay_storage::{
+    access_store::SqlAccessStore, config_bus::EmbeddedConfigBus, config_store::SqlConfigStore, sql::Database,
+};
 use assay_tests::servers::fresh_database;
 use prost_types::Timestamp;
 use std::{sync::Arc, time::Duration};
@@ -38,8 +40,10 @@ impl Service {
         let database = Database::connect(url, 8).await?;
         database.migrate().await?;
         let ports = Ports {
-            store: Arc::new(SqlConfigStore::new(database)),
+            store: Arc::new(SqlConfigStore::new(database.clone())),
             bus: Arc::new(EmbeddedConfigBus::new()),
+            access: Arc::new(SqlAccessStore::new(database)),
+            key_bus: Arc::new(EmbeddedConfigBus::new()),
             analysis: None,
         };
         let settings = Settings {

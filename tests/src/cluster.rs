@@ -6,8 +6,8 @@ use anyhow::Result;
 use assay_client::{Client, Endpoints};
 use assay_platform::{ChannelOptions, SharedClock, Shutdown, connect_lazy, server::bind};
 use assay_storage::{
-    analysis_store::SqlAnalysisStore, config_bus::EmbeddedConfigBus, config_store::SqlConfigStore,
-    event_log::EmbeddedLog, sql::Database, unit_store::EmbeddedUnitStore,
+    access_store::SqlAccessStore, analysis_store::SqlAnalysisStore, config_bus::EmbeddedConfigBus,
+    config_store::SqlConfigStore, event_log::EmbeddedLog, sql::Database, unit_store::EmbeddedUnitStore,
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -66,6 +66,7 @@ impl Cluster {
         let Stores { database, log } = stores;
         let bus = Arc::new(EmbeddedConfigBus::default());
         let store = Arc::new(SqlConfigStore::new(database.clone()));
+        let access = Arc::new(SqlAccessStore::new(database.clone()));
         let analysis_store = Arc::new(SqlAnalysisStore::new(database));
         let shutdown = Shutdown::new();
         let mut services = JoinSet::new();
@@ -75,6 +76,8 @@ impl Cluster {
         let ports = assay_config::Ports {
             store,
             bus: bus.clone(),
+            access,
+            key_bus: bus.clone(),
             analysis: Some(connect_lazy(&analysis, &ChannelOptions::default())?),
         };
         assay_config::publish(&ports).await?;

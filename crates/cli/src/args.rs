@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and how it is written.
 
+mod access;
 mod resource;
 mod traffic;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use access::{AuditVerb, KeyArgs, KeyVerb, TrailArgs};
 pub(crate) use resource::{ExperimentFields, Fields, FlagFields, MetricFields, SegmentFields};
 pub(crate) use traffic::{HoldoutFields, LayerFields};
 
@@ -92,6 +94,14 @@ pub(crate) enum Verb {
     /// Record what happened.
     #[command(subcommand)]
     Event(EventVerb),
+    /// API keys: who may call what.
+    #[command(subcommand)]
+    Key(KeyVerb),
+    /// Show who you are to the services, and what you may do.
+    Whoami,
+    /// The audit trail: who changed what, when and why.
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Print the completion script of a shell.
     Completion {
         /// Which shell.

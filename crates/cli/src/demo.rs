@@ -78,7 +78,7 @@ async fn perform(
     let listeners = Listeners::bind(&settings).await?;
     let doors = listeners.doors()?;
     let platform = Platform::open(&settings).await?;
-    let serving = tokio::spawn(platform.serve(settings, listeners, SystemClock::shared(), shutdown.clone()));
+    let serving = tokio::spawn(serve(platform, settings, listeners, shutdown.clone()));
 
     let terminal = std::io::stdout().is_terminal();
     let stage = Stage::new(doors.endpoints(), namespace, format, terminal)?;
@@ -93,6 +93,19 @@ async fn perform(
     // What the platform says of its end tells more than what a client met by then.
     serving.await.map_err(Error::internal)??;
     told.unwrap_or_else(|| Err(Error::Waited("the demo was stopped before its end".to_owned())))
+}
+
+/// The platform as the demo needs it: on loopback, and nobody needs a key.
+async fn serve(
+    platform: Platform,
+    settings: Settings,
+    listeners: Listeners,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let between = ChannelOptions::default();
+    platform
+        .serve(settings, &between, listeners, SystemClock::shared(), shutdown)
+        .await
 }
 
 impl Stage {

@@ -1,5 +1,6 @@
 //! Running the platform: which store stands behind which port is decided here, and nowhere else.
 
+pub(crate) mod auth;
 mod cluster;
 pub(crate) mod data_dir;
 pub(crate) mod embedded;
@@ -14,6 +15,7 @@ use crate::{
     output,
     settings::Settings,
 };
+use auth::Door;
 use embedded::{Doors, Listeners};
 
 /// Serves until a signal.
@@ -47,7 +49,7 @@ fn service_name(service: Service) -> &'static str {
     }
 }
 
-async fn all(settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
+async fn all(mut settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
     settings.check_one_process()?;
     let stores = &settings.stores;
     if !(stores.postgres_url.is_empty() && stores.redis_url.is_empty() && stores.etcd_endpoints.is_empty()) {
@@ -58,26 +60,28 @@ async fn all(settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
     let listeners = Listeners::bind(&settings).await?;
     let doors = listeners.doors()?;
     let platform = embedded::Platform::open(&settings).await?;
-    output::lines(welcome(&doors, &settings.stores.data_dir))?;
+    let clock = SystemClock::shared();
+    let door = Door::embedded(&settings.auth, doors.are_local(), &clock);
+    platform.first_key(&door, &settings, &clock).await?;
+    door.guard(&mut settings);
+    output::lines(welcome(&doors, &settings.stores.data_dir, door.access.is_open()))?;
     platform
-        .serve(settings, listeners, SystemClock::shared(), shutdown)
+        .serve(settings, &door.channel_options(), listeners, clock, shutdown)
         .await
 }
 
 /// What runs where.
-fn welcome(doors: &Doors, data_dir: &Path) -> String {
+fn welcome(doors: &Doors, data_dir: &Path, is_open: bool) -> String {
     let rows = doors
         .list()
         .map(|(name, address, what)| vec![name.to_owned(), address.to_string(), what.to_owned()]);
-    let reach = match doors
-        .list()
-        .iter()
-        .any(|(_, address, _)| !address.ip().is_loopback())
-    {
-        true => {
+    let reach = match (doors.are_local(), is_open) {
+        (false, true) => {
             "Reachable from other machines, without authentication: keep these ports to networks you trust."
         }
-        false => "On loopback only; `listen` in the section of a service opens it to other machines.",
+        (false, false) => "Reachable from other machines; callers need an API key.",
+        (true, false) => "On loopback only; callers need an API key.",
+        (true, true) => "On loopback only; `listen` in the section of a service opens it to other machines.",
     };
     format!(
         "Assay runs in this process, on SQLite in {}.\n\n{}\n\n{reach}\nStop it with ctrl-c.",

@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
+/// Fewest characters of a key that an operator makes.
+const MIN_KEY: usize = 32;
 const PARTITIONS: RangeInclusive<u32> = 1..=1_024;
 /// Connections to Postgres.
 const CONNECTIONS: RangeInclusive<u32> = 1..=1_000;
@@ -29,12 +31,56 @@ pub(crate) struct Settings {
     pub(crate) ingest: assay_ingest::Settings,
     /// The analysis service.
     pub(crate) analysis: assay_analysis::Settings,
+    /// Who may call.
+    pub(crate) auth: Auth,
     /// Where data are.
     pub(crate) stores: Stores,
     /// Where the operator's verbs find the services.
     pub(crate) client: ClientSettings,
     /// Logs and traces.
     pub(crate) telemetry: TelemetrySettings,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Auth {
+    /// `open`: everyone may do everything; `keys`: callers need an API key. When not set: open while everything runs in one process
+    /// and listens on loopback only, else keys.
+    pub(crate) mode: Option<AuthMode>,
+    /// What the services know each other by, at least 32 characters; in a cluster with keys every service needs the same.
+    pub(crate) service_key: Secret,
+    /// A key of an administrator that is valid while it stands here, at least 32 characters. Without it the first start of config makes one.
+    pub(crate) admin_key: Secret,
+    /// Where the first start writes the administrator's key, readable by its owner alone. When not set: `admin.key` in `stores.data_dir`.
+    pub(crate) admin_key_file: Option<PathBuf>,
+}
+
+/// Whether callers need keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AuthMode {
+    /// They do not.
+    Open,
+    /// They do.
+    Keys,
+}
+
+impl Auth {
+    fn check(&self) -> Check {
+        let mut check = Check::section("auth");
+        for (name, key) in [("service_key", &self.service_key), ("admin_key", &self.admin_key)] {
+            let length = key.expose().len();
+            let is_good = length >= MIN_KEY && key.expose().bytes().all(|byte| byte.is_ascii_graphic());
+            if !key.is_empty() && !is_good {
+                let problem = format!(
+                    "has {length} characters, or others than visible ASCII; give at least {MIN_KEY}, such as from `openssl rand -hex 32`"
+                );
+                check.refuse(name, problem);
+            }
+        }
+        check
+    }
 }
 
 /// Where data are.
@@ -86,6 +132,8 @@ pub(crate) struct ClientSettings {
     pub(crate) ingest: String,
     /// The analysis service.
     pub(crate) analysis: String,
+    /// The API key to present: from the environment, or `file:/path`. Not needed where access is open.
+    pub(crate) api_key: Secret,
 }
 
 impl Default for ClientSettings {
@@ -101,6 +149,7 @@ impl Default for ClientSettings {
             assignment,
             ingest,
             analysis,
+            api_key: Secret::default(),
         }
     }
 }
@@ -145,6 +194,7 @@ impl Settings {
             self.assignment.check(),
             self.ingest.check(),
             self.analysis.check(),
+            self.auth.check(),
             self.stores.check(),
             self.client.check(),
             self.telemetry.check(),

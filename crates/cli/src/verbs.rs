@@ -1,6 +1,8 @@
 //! The operator's verbs: each asks the services over their public doors and prints the answer.
 
+mod access;
 mod assign;
+mod audit;
 mod event;
 mod experiment;
 mod replicas;
@@ -13,6 +15,7 @@ use assay_core::{
     key::Namespace,
     value::{Attribute, Attributes},
 };
+use assay_platform::ChannelOptions;
 use clap::CommandFactory;
 
 use crate::{
@@ -36,7 +39,7 @@ impl Context {
         let namespace = Namespace::new(global.namespace.as_str())
             .map_err(|error| Error::Usage(format!("--namespace `{}` {error}", global.namespace)))?;
         Ok(Self {
-            client: Client::connect(&settings.client.endpoints())?,
+            client: connect(&settings)?,
             namespace,
             format: global.output,
         })
@@ -45,6 +48,15 @@ impl Context {
     fn namespace(&self) -> &str {
         self.namespace.as_str()
     }
+}
+
+/// A client that presents the key of the settings.
+fn connect(settings: &Settings) -> Result<Client, Error> {
+    let options = ChannelOptions {
+        api_key: settings.client.api_key.clone(),
+        ..ChannelOptions::default()
+    };
+    Ok(Client::connect_with(&settings.client.endpoints(), &options)?)
 }
 
 /// Does what the command line asks, but for `serve` and `demo`.
@@ -67,6 +79,9 @@ pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), Error> {
         Verb::Replicas => replicas::list(&context).await,
         Verb::Results { experiment } => results::results(&context, &experiment).await,
         Verb::Assignments(args) => results::assignments(&context, args).await,
+        Verb::Key(verb) => access::run(&context, verb).await,
+        Verb::Whoami => access::who_am_i(&context).await,
+        Verb::Audit(verb) => audit::run(&context, verb).await,
         Verb::Event(verb) => event::run(&context, verb).await,
         Verb::Serve(_) | Verb::Demo(_) | Verb::Completion { .. } => {
             Err(Error::internal("this verb is done elsewhere"))

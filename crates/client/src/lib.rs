@@ -16,11 +16,14 @@ pub mod resource;
 
 use std::{future::Future, time::Duration};
 
-use assay_platform::{Backoff, Channel, ChannelOptions, Code, Failure, connect_lazy};
+use assay_platform::{
+    Backoff, Channel, ChannelOptions, Code, Failure, channel::as_one_request, connect_lazy,
+};
 use assay_proto::{
     analysis::v1::analysis_service_client::AnalysisServiceClient,
     assignment::v1::assignment_service_client::AssignmentServiceClient,
     config::v1::{
+        access_service_client::AccessServiceClient, audit_service_client::AuditServiceClient,
         activation_service_client::ActivationServiceClient,
         experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
         holdout_service_client::HoldoutServiceClient, layer_service_client::LayerServiceClient,
@@ -83,7 +86,7 @@ impl Client {
         Self::connect_with(endpoints, &ChannelOptions::default())
     }
 
-    /// As [`Client::connect`], with timeouts and TLS of your own.
+    /// As [`Client::connect`], with timeouts, TLS and an API key of your own.
     ///
     /// # Errors
     /// [`Error::Endpoint`] when an address is none, or TLS cannot be set up.
@@ -131,6 +134,16 @@ impl Client {
         ActivationServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
+    /// The generated client of `assay.config.v1.AccessService`.
+    pub fn access(&self) -> AccessServiceClient<Channel> {
+        AccessServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.config.v1.AuditService`.
+    pub fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
     /// The generated client of `assay.assignment.v1.AssignmentService`.
     pub fn assignments(&self) -> AssignmentServiceClient<Channel> {
         AssignmentServiceClient::new(self.assignment.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -147,11 +160,19 @@ impl Client {
     }
 }
 
-/// Makes `call`, again and a little later each time while the service is away.
+/// Makes `call`, again and a little later each time while the service is away. All attempts carry one idempotency key, so that a change is
+/// made once.
 ///
 /// # Errors
 /// [`Error::Call`] with what the last attempt met.
-pub async fn retry<T, F>(mut call: impl FnMut() -> F) -> Result<T, Error>
+pub async fn retry<T, F>(call: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    as_one_request(attempts(call)).await
+}
+
+async fn attempts<T, F>(mut call: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<Response<T>, Status>>,
 {

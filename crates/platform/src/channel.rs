@@ -2,10 +2,13 @@
 
 mod deadline;
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use http::HeaderValue;
 use tonic::transport::{ClientTlsConfig, Endpoint, Uri};
 
+use crate::settings::Secret;
 use crate::telemetry::rpc::ClientTrace;
 pub use deadline::Deadlines;
 
@@ -26,6 +29,8 @@ pub struct ChannelOptions {
     pub keepalive_timeout: Duration,
     /// TLS for `https` URIs: the trusted authority and, where asked for, our own certificate.
     pub tls: Option<ClientTlsConfig>,
+    /// The API key that every call presents; none when empty.
+    pub api_key: Secret,
 }
 
 impl Default for ChannelOptions {
@@ -36,6 +41,7 @@ impl Default for ChannelOptions {
             keepalive_interval: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(5),
             tls: None,
+            api_key: Secret::default(),
         }
     }
 }
@@ -50,6 +56,12 @@ pub enum ChannelError {
         uri: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// The API key cannot be sent.
+    #[error("the API key for `{uri}` has characters that no key has; give it as it was shown")]
+    ApiKey {
+        /// The server.
+        uri: String,
     },
     /// The certificates do not fit together or cannot be read.
     #[error("TLS settings for `{uri}` are not usable")]
@@ -84,7 +96,33 @@ pub fn connect_lazy(uri: &str, options: &ChannelOptions) -> Result<Channel, Chan
         };
         endpoint = endpoint.tls_config(tls.clone()).map_err(tls_error)?;
     }
-    Ok(ClientTrace::new(Deadlines::new(endpoint.connect_lazy(), uri)))
+    let api_key = credentials(uri, &options.api_key)?;
+    Ok(ClientTrace::new(Deadlines::new(
+        endpoint.connect_lazy(),
+        uri,
+        api_key,
+    )))
+}
+
+/// The header that presents `key`; hidden from whoever prints headers.
+fn credentials(uri: &str, key: &Secret) -> Result<Option<HeaderValue>, ChannelError> {
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
+        .map_err(|_| ChannelError::ApiKey { uri: uri.to_owned() })?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// Makes `calls`, all on behalf of one request: a server that has made the change that the first of them asked for answers the others
+/// alike, without making it again.
+pub async fn as_one_request<F: Future>(calls: F) -> F::Output {
+    // Two hashes under keys of their own: not secret, only never the same twice.
+    let part = || RandomState::new().hash_one(std::process::id());
+    let text = format!("{:016x}{:016x}", part(), part());
+    let key = HeaderValue::from_str(&text).expect("hex digits are header characters");
+    deadline::REQUEST_KEY.scope(key, calls).await
 }
 
 /// Whether `uri` is an address that [`connect_lazy`] takes when no TLS is set up.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use assay_core::{key::Namespace, time::Timestamp};
 use assay_storage::{
     Error,
+    access_store::{self, SqlAccessStore},
     config_bus::{self, ConfigBus, EmbeddedConfigBus, Manifest, Publication},
     config_store::{
         self, Audit, Change, ConfigStore, Expect, Filter, Kind, Resource, SqlConfigStore, Write,
@@ -39,7 +40,19 @@ async fn a_file_obeys_the_laws_of_the_config_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn memory_and_a_file_obey_the_laws_of_the_access_store() {
+    let directory = tempfile::tempdir().expect("directory");
+    let file = format!("sqlite://{}", directory.path().join("assay.db").display());
+    for url in ["sqlite::memory:", &file] {
+        let database = Database::connect(url, 4).await.expect("connect");
+        database.migrate().await.expect("migrate");
+        access_store::laws::all(Arc::new(SqlAccessStore::new(database))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_obeys_the_laws_of_the_config_bus() {
+    config_bus::laws::keys(&EmbeddedConfigBus::new()).await;
     let bus: Arc<dyn ConfigBus> = Arc::new(EmbeddedConfigBus::with_history(2_000));
     let crowd = Arc::clone(&bus);
     let forget = || async move {
@@ -79,7 +92,9 @@ async fn a7_a_document_that_cannot_be_read_is_told_of_alone() {
             subject: "flag/a".into(),
             reason: String::new(),
             traceparent: String::new(),
+            peer: String::new(),
         },
+        claim: None,
         now: Timestamp::from_micros(1_000),
     };
     store.commit(change).await.expect("the change fits");

@@ -44,6 +44,9 @@ pub enum Error {
         /// Who has it.
         by: String,
     },
+    /// The idempotency key of the change was used before: look up what was answered.
+    #[error("the idempotency key was used before")]
+    Claimed,
     /// The store is away or too slow; trying again later can help.
     #[error("{store} is unavailable")]
     Unavailable {

@@ -4,10 +4,11 @@
 //! (`etcd.rs`, `redis.rs`, `sql.rs`) implement it, `laws.rs` is the suite that each implementation passes. What a driver reports is
 //! classified here into [`Error`]; SQL, etcd and Redis types never leave this crate.
 //!
-//! Read [`config_store`] (the truth), [`config_bus`] (its projection), [`event_log`] (what happened), [`analysis_store`] (what it adds up
-//! to), [`spool`] (what is not yet in the log), [`unit_store`] (what is remembered of units).
+//! Read [`config_store`] (the truth), [`access_store`] (who may and who did), [`config_bus`] (its projection), [`event_log`] (what
+//! happened), [`analysis_store`] (what it adds up to), [`spool`] (what is not yet in the log), [`unit_store`] (what is remembered of units).
 #![warn(missing_docs)]
 
+pub mod access_store;
 pub mod analysis_store;
 pub mod config_bus;
 pub mod config_store;

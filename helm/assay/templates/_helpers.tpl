@@ -59,6 +59,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
       name: {{ .Values.stores.etcd.existingSecret }}
       key: {{ .Values.stores.etcd.key }}
   {{- end }}
+- name: ASSAY__AUTH__MODE
+  value: {{ .Values.auth.mode }}
+{{- if eq .Values.auth.mode "keys" }}
+- name: ASSAY__AUTH__SERVICE_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.auth.existingSecret }}
+      key: {{ .Values.auth.serviceKey }}
+- name: ASSAY__AUTH__ADMIN_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.auth.existingSecret }}
+      key: {{ .Values.auth.adminKey }}
+{{- end }}
 {{- with .Values.telemetry.otlpEndpoint }}
 - name: ASSAY__TELEMETRY__OTLP_ENDPOINT
   value: {{ . | quote }}

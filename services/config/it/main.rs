@@ -1,6 +1,8 @@
 //! The service through a real channel, with the embedded truth in memory.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod access;
+mod audit;
 mod commands;
 mod duplicate;
 mod experiments;
@@ -9,6 +11,7 @@ mod fences;
 mod finding;
 mod flags;
 mod holdouts;
+mod idempotency;
 mod layers;
 mod lists;
 mod metrics;

@@ -6,7 +6,7 @@ pub(crate) mod make;
 use std::{sync::Arc, time::Duration};
 
 use assay_config::{Ports, Settings, serve};
-use assay_platform::{Channel, ChannelOptions, Code, Failure, MockClock, Shutdown, connect_lazy};
+use assay_platform::{Access, Channel, ChannelOptions, Code, Failure, MockClock, Shutdown, connect_lazy};
 use assay_proto::config::v1::{
     self as pb, activation_service_client::ActivationServiceClient,
     experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
@@ -14,6 +14,7 @@ use assay_proto::config::v1::{
     metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
 };
 use assay_storage::{
+    access_store::SqlAccessStore,
     config_bus::{ConfigBus, EmbeddedConfigBus},
     config_store::{ConfigStore, SqlConfigStore},
     sql::Database,
@@ -32,6 +33,7 @@ pub(crate) struct Service {
     pub(crate) layers: LayerServiceClient<Channel>,
     pub(crate) holdouts: HoldoutServiceClient<Channel>,
     pub(crate) activations: ActivationServiceClient<Channel>,
+    pub(crate) channel: Channel,
     pub(crate) store: Arc<dyn ConfigStore>,
     pub(crate) bus: Arc<dyn ConfigBus>,
     pub(crate) clock: MockClock,
@@ -65,6 +67,18 @@ impl Service {
         Self::start_with(store().await, bus, MockClock::at(NOW), Some(analysis)).await
     }
 
+    /// A service that callers need a key for. `access` is asked, and `database` holds truth and keys.
+    pub(crate) async fn start_guarded(access: Access, database: Database, clock: MockClock) -> Self {
+        let ports = Ports {
+            store: Arc::new(SqlConfigStore::new(database.clone())),
+            bus: Arc::new(EmbeddedConfigBus::new()),
+            access: Arc::new(SqlAccessStore::new(database)),
+            key_bus: Arc::new(EmbeddedConfigBus::new()),
+            analysis: None,
+        };
+        Self::start_ports(ports, access, clock).await
+    }
+
     async fn start_with(
         store: Arc<dyn ConfigStore>,
         bus: Arc<dyn ConfigBus>,
@@ -72,11 +86,19 @@ impl Service {
         analysis: Option<Channel>,
     ) -> Self {
         let ports = Ports {
-            store: store.clone(),
-            bus: bus.clone(),
+            store,
+            bus,
+            access: Arc::new(SqlAccessStore::new(database().await)),
+            key_bus: Arc::new(EmbeddedConfigBus::new()),
             analysis,
         };
+        Self::start_ports(ports, Access::open(), clock).await
+    }
+
+    async fn start_ports(ports: Ports, access: Access, clock: MockClock) -> Self {
+        let (store, bus) = (ports.store.clone(), ports.bus.clone());
         let settings = Settings {
+            access,
             reconcile_interval_seconds: 1,
             schedule_interval: Duration::from_millis(10),
             ..Settings::default()
@@ -93,7 +115,8 @@ impl Service {
             layers: LayerServiceClient::new(channel.clone()),
             holdouts: HoldoutServiceClient::new(channel.clone()),
             activations: ActivationServiceClient::new(channel.clone()),
-            experiments: ExperimentServiceClient::new(channel),
+            experiments: ExperimentServiceClient::new(channel.clone()),
+            channel,
             store,
             bus,
             clock,
@@ -227,9 +250,14 @@ pub(crate) fn at(seconds: i64) -> Option<prost_types::Timestamp> {
 
 /// An embedded truth in memory.
 pub(crate) async fn store() -> Arc<dyn ConfigStore> {
+    Arc::new(SqlConfigStore::new(database().await))
+}
+
+/// A database in memory.
+pub(crate) async fn database() -> Database {
     let database = Database::connect("sqlite::memory:", 1).await.unwrap();
     database.migrate().await.unwrap();
-    Arc::new(SqlConfigStore::new(database))
+    database
 }
 
 /// What a refused call says.

@@ -85,6 +85,10 @@ pub(crate) enum Error {
         flag: String,
         segment: String,
     },
+    #[error(
+        "a request under the same idempotency key is being made; wait for its answer, or send this one again"
+    )]
+    InProgress,
     /// The caller may not.
     #[error(transparent)]
     Access(#[from] Failure),
@@ -173,6 +177,7 @@ impl From<StoreError> for Error {
                 found,
             },
             StoreError::Moved { namespace, .. } => Self::Moved { namespace },
+            StoreError::Claimed => Self::InProgress,
             StoreError::Taken { what, by } => Self::FlagBound { flag: what, by },
             other => Self::Store(other),
         }
@@ -260,6 +265,8 @@ impl From<Error> for Failure {
             } => refused("OVERRIDE_CONFLICT", message)
                 .with_metadata("segment", segment)
                 .with_metadata("experiment", experiment),
+            Error::InProgress => Self::new(Code::Aborted, "IDEMPOTENCY_KEY_IN_USE", message)
+                .with_retry_after(Duration::from_secs(1)),
             Error::Access(failure) => failure,
             Error::Store(error) => store(error),
         }

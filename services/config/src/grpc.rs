@@ -1,6 +1,8 @@
 //! The wire: decode → call → encode, no rules.
 
+mod access;
 mod activation;
+mod audit;
 mod experiments;
 mod flags;
 mod holdouts;
@@ -13,7 +15,9 @@ mod segments;
 use std::sync::Arc;
 
 use assay_proto::config::v1::{
+    access_service_server::{self, AccessServiceServer},
     activation_service_server::{self, ActivationServiceServer},
+    audit_service_server::{self, AuditServiceServer},
     experiment_service_server::{self, ExperimentServiceServer},
     flag_service_server::{self, FlagServiceServer},
     holdout_service_server::{self, HoldoutServiceServer},
@@ -23,14 +27,18 @@ use assay_proto::config::v1::{
 };
 use tonic::service::Routes;
 
-use crate::{fence::Fences, signal::Signals, truth::Truth};
+use crate::{access::Keys, fence::Fences, idempotency, signal::Signals, truth::Truth};
+pub(crate) use access::keyring;
+pub use access::keys_of;
 
 /// Largest request, in bytes.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The full names of what is served.
-pub(crate) const SERVICES: [&str; 7] = [
+pub(crate) const SERVICES: [&str; 9] = [
+    access_service_server::SERVICE_NAME,
     activation_service_server::SERVICE_NAME,
+    audit_service_server::SERVICE_NAME,
     flag_service_server::SERVICE_NAME,
     segment_service_server::SERVICE_NAME,
     metric_service_server::SERVICE_NAME,
@@ -39,8 +47,12 @@ pub(crate) const SERVICES: [&str; 7] = [
     holdout_service_server::SERVICE_NAME,
 ];
 
-/// The services on `truth`, with winner signals from `signals`.
-pub(crate) fn routes(truth: &Truth, signals: &Signals, fences: &Arc<Fences>) -> Routes {
+/// The services on `truth` and `keys`, with winner signals from `signals`; what was done under an idempotency key is done once.
+pub(crate) fn routes(truth: &Truth, signals: &Signals, fences: &Arc<Fences>, keys: &Keys) -> Routes {
+    let access = AccessServiceServer::new(access::AccessGrpc { keys: keys.clone() });
+    let audit = AuditServiceServer::new(audit::AuditGrpc {
+        store: keys.store.clone(),
+    });
     let flags = FlagServiceServer::new(flags::Flags { truth: truth.clone() });
     let segments = SegmentServiceServer::new(segments::Segments { truth: truth.clone() });
     let metrics = MetricServiceServer::new(metrics::Metrics { truth: truth.clone() });
@@ -52,11 +64,15 @@ pub(crate) fn routes(truth: &Truth, signals: &Signals, fences: &Arc<Fences>) -> 
     let layers = LayerServiceServer::new(layers::Layers { truth: truth.clone() });
     let holdouts = HoldoutServiceServer::new(holdouts::Holdouts { truth: truth.clone() });
     let activations = ActivationServiceServer::new(activation::Activations(fences.clone()));
-    Routes::new(flags.max_decoding_message_size(MAX_MESSAGE_BYTES))
+    let routes = Routes::new(flags.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(segments.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(metrics.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(layers.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(holdouts.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(experiments.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(activations.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(access.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(audit.max_decoding_message_size(MAX_MESSAGE_BYTES));
+    let once = idempotency::OnceLayer::new(keys.store.clone());
+    Routes::from(routes.into_axum_router().layer(once))
 }

@@ -8,9 +8,15 @@ use assay_platform::{
     server::{Health, Server},
     shutdown::Shutdown,
 };
-use assay_storage::{config_bus::ConfigBus, config_store::ConfigStore};
+use assay_storage::{
+    access_store::AccessStore,
+    config_bus::{ConfigBus, KeyBus},
+    config_store::ConfigStore,
+};
 use tokio::net::TcpListener;
 
+mod access;
+mod audit;
 mod callers;
 mod create;
 mod delete;
@@ -21,6 +27,7 @@ mod flag;
 mod get;
 mod grpc;
 mod holdout;
+mod idempotency;
 mod layer;
 mod list;
 mod metric;
@@ -33,9 +40,12 @@ mod simple;
 mod truth;
 mod update;
 
+pub use access::{create_first_key, new_secret};
 pub use assay_platform::server::ServeError as Error;
+pub use grpc::keys_of;
 pub use settings::Settings;
 
+use access::Keys;
 use fence::Fences;
 use publish::{Publisher, Wake};
 use scheduler::Scheduler;
@@ -49,6 +59,10 @@ pub struct Ports {
     pub store: Arc<dyn ConfigStore>,
     /// Where it is published.
     pub bus: Arc<dyn ConfigBus>,
+    /// Who may, and who did.
+    pub access: Arc<dyn AccessStore>,
+    /// Where assignment learns of API keys.
+    pub key_bus: Arc<dyn KeyBus>,
     /// The analysis service, which is asked whether there is a winner; without it every winner needs `force`.
     pub analysis: Option<Channel>,
 }
@@ -82,13 +96,19 @@ pub async fn serve(
         Some(fences.clone()),
         settings.reconcile_interval(),
     );
+    let keys = Keys {
+        store: ports.access.clone(),
+        bus: ports.key_bus,
+        access: settings.access.clone(),
+        clock: clock.clone(),
+    };
     let truth = Truth::new(ports.store, clock, wake);
     let signals = Signals::new(ports.analysis, &settings);
     let scheduler = Scheduler::new(truth.clone(), settings.schedule_interval);
     let health = Health::new(grpc::SERVICES);
     let mut server = Server::new("assay-config", listener, health.clone())
         .access(settings.access)
-        .routes(grpc::routes(&truth, &signals, &fences));
+        .routes(grpc::routes(&truth, &signals, &fences, &keys));
     if settings.reflection {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }
@@ -96,14 +116,16 @@ pub async fn serve(
     // The publisher outlives the server: the last accepted change is published, too.
     let served = Shutdown::new();
     let serving = async {
-        // However the server ends, the scheduler does.
+        // However the server ends, all the others do.
         let ticking = shutdown.child();
         let serving = async {
             let result = server.serve(shutdown).await;
             ticking.trigger();
             result
         };
-        let (result, ()) = tokio::join!(serving, scheduler.run(ticking.clone()));
+        let forgetting = idempotency::forget(&truth, &ports.access, ticking.clone());
+        let keeping = keys.keep(ticking.clone());
+        let (result, (), (), ()) = tokio::join!(serving, scheduler.run(ticking.clone()), keeping, forgetting);
         served.trigger();
         result
     };

@@ -1,6 +1,6 @@
 //! Lists resources of any kind, page by page.
 
-mod token;
+pub(crate) mod token;
 
 use assay_storage::config_store::Filter;
 
@@ -41,7 +41,7 @@ pub(crate) async fn list<R: Stored>(
     ))
 }
 
-fn limit(size: i32) -> Result<u64, Error> {
+pub(crate) fn limit(size: i32) -> Result<u64, Error> {
     match u64::try_from(size) {
         Ok(0) => Ok(DEFAULT_PAGE),
         Ok(limit) if size <= MAX_PAGE => Ok(limit),

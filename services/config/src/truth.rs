@@ -17,7 +17,7 @@ use assay_storage::config_store::{
     Audit, Change, Committed, ConfigStore, DueMark, Expect, Filter, Kind, Page, Resource, Start, Write,
 };
 
-use crate::{error::Error, publish::Wake};
+use crate::{error::Error, idempotency, publish::Wake};
 
 /// Who calls, and where: what a use case is told besides its own arguments.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) namespace: Namespace,
     pub(crate) actor: String,
     pub(crate) traceparent: String,
+    /// From where; empty for what the clock has done.
+    pub(crate) peer: String,
 }
 
 /// What is done to what, and why: the audit row but for the caller.
@@ -287,14 +289,17 @@ impl Truth {
             subject: deed.subject,
             reason: deed.reason,
             traceparent: call.traceparent.clone(),
+            peer: call.peer.clone(),
         };
         let change = Change {
             namespace: call.namespace.clone(),
             writes: writes.0,
             audit,
+            claim: idempotency::claim(),
             now: self.now(),
         };
         let committed = self.store.commit(change).await?;
+        idempotency::done();
         self.wake.changed(&call.traceparent);
         Ok(committed)
     }

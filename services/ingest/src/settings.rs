@@ -14,6 +14,8 @@ const LATENESS: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::f
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where the config service answers, such as `http://config:7071`: it knows the API keys.
+    pub config_endpoint: String,
     /// Whether imports (records that keep the times they give, and exposures decided elsewhere) are permitted.
     /// When not set: only on a loopback address or where callers have keys. A caller with a key needs the role `importer` besides.
     pub imports: Option<bool>,
@@ -31,6 +33,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7072)),
+            config_endpoint: "http://127.0.0.1:7071".into(),
             imports: None,
             lateness_allowance: Duration::from_secs(72 * 3600),
             reflection: true,
@@ -43,6 +46,7 @@ impl Settings {
     /// What is wrong with the values.
     pub fn check(&self) -> Check {
         let mut check = Check::section("ingest");
+        check.server("config_endpoint", &self.config_endpoint);
         check.duration("lateness_allowance", self.lateness_allowance, &LATENESS);
         check
     }

@@ -15,8 +15,7 @@ async fn the_trial_comes_through_the_public_doors_with_its_published_figures_and
         let endpoints = listeners.doors().unwrap().endpoints();
         let platform = Platform::open(&settings).await.unwrap();
         let shutdown = Shutdown::new();
-        let serving =
-            tokio::spawn(platform.serve(settings, listeners, SystemClock::shared(), shutdown.clone()));
+        let serving = tokio::spawn(serve(platform, settings, listeners, shutdown.clone()));
         let stage = Stage::new(endpoints, Namespace::default(), Format::Table, false).unwrap();
 
         let text = output::results::render(&nsw::replayed(&stage).await.unwrap());

@@ -3,20 +3,21 @@
 use std::{sync::Arc, time::Duration};
 
 use assay_platform::{
-    Backoff, ChannelOptions, Secret, Shutdown, SystemClock, connect_lazy,
+    Backoff, Secret, Shutdown, SystemClock, connect_lazy,
     error::{BoxError, chain},
     server::bind,
 };
 use assay_storage::{
+    access_store::SqlAccessStore,
     analysis_store::SqlAnalysisStore,
-    config_bus::{ConfigBus, EtcdConfigBus, EtcdOptions},
+    config_bus::{EtcdConfigBus, EtcdOptions},
     config_store::SqlConfigStore,
     event_log::{Durability, EventLog, RedisLog},
     sql::Database,
     unit_store::{RedisUnitStore, UnitStore},
 };
 
-use super::data_dir::DataDir;
+use super::{auth::Door, data_dir::DataDir};
 use crate::{
     args::Service,
     error::Error,
@@ -30,8 +31,11 @@ const FIRST_DELAY: Duration = Duration::from_millis(200);
 const MAX_DELAY: Duration = Duration::from_secs(5);
 
 /// Serves one service until `shutdown`.
-pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
+pub(super) async fn serve(service: Service, mut settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
     let clock = SystemClock::shared();
+    let door = Door::cluster(&settings.auth, name(service), &clock)?;
+    door.guard(&mut settings);
+    let between = door.channel_options();
     let stores = &settings.stores;
     match service {
         Service::Config => {
@@ -39,14 +43,15 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
             let Some(database) = database(stores, "config", &shutdown).await? else {
                 return Ok(());
             };
+            let bus = bus(stores, "config").await?;
             let ports = assay_config::Ports {
-                store: Arc::new(SqlConfigStore::new(database)),
-                bus: bus(stores, "config").await?,
-                analysis: Some(connect_lazy(
-                    &settings.config.analysis_endpoint,
-                    &ChannelOptions::default(),
-                )?),
+                store: Arc::new(SqlConfigStore::new(database.clone())),
+                bus: bus.clone(),
+                access: Arc::new(SqlAccessStore::new(database)),
+                key_bus: bus,
+                analysis: Some(connect_lazy(&settings.config.analysis_endpoint, &between)?),
             };
+            door.first_key(&settings, &*ports.access, &clock).await?;
             say("config", &listener)?;
             ended(
                 "config",
@@ -56,8 +61,11 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
         Service::Assignment => {
             let listener = bind(&settings.assignment.listen.to_string()).await?;
             let data_dir = DataDir::open(&stores.data_dir)?;
+            let bus = bus(stores, "assignment").await?;
+            let keys = data_dir.path().join("keys");
+            door.follow_bus(bus.clone(), keys, shutdown.clone());
             let ports = assay_assignment::Ports {
-                bus: bus(stores, "assignment").await?,
+                bus,
                 log: log(stores, "assignment").await?,
                 units: units(stores, "assignment")?,
                 data_dir: data_dir.path().join("assignment"),
@@ -69,6 +77,8 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
         }
         Service::Ingest => {
             let listener = bind(&settings.ingest.listen.to_string()).await?;
+            let config = connect_lazy(&settings.ingest.config_endpoint, &between)?;
+            door.follow_config(config, shutdown.clone());
             let ports = assay_ingest::Ports {
                 log: log(stores, "ingest").await?,
             };
@@ -83,10 +93,12 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
             let Some(database) = database(stores, "analysis", &shutdown).await? else {
                 return Ok(());
             };
+            let config = connect_lazy(&settings.analysis.config_endpoint, &between)?;
+            door.follow_config(config.clone(), shutdown.clone());
             let ports = assay_analysis::Ports {
                 log: log(stores, "analysis").await?,
                 store: Arc::new(SqlAnalysisStore::new(database)),
-                config: connect_lazy(&settings.analysis.config_endpoint, &ChannelOptions::default())?,
+                config,
             };
             say("analysis", &listener)?;
             ended(
@@ -94,6 +106,15 @@ pub(super) async fn serve(service: Service, settings: Settings, shutdown: Shutdo
                 assay_analysis::serve(listener, ports, settings.analysis, clock, shutdown).await,
             )
         }
+    }
+}
+
+fn name(service: Service) -> &'static str {
+    match service {
+        Service::Config => "config",
+        Service::Assignment => "assignment",
+        Service::Ingest => "ingest",
+        Service::Analysis => "analysis",
     }
 }
 
@@ -166,7 +187,7 @@ async fn database(stores: &Stores, service: &str, shutdown: &Shutdown) -> Result
     }
 }
 
-async fn bus(stores: &Stores, service: &str) -> Result<Arc<dyn ConfigBus>, Error> {
+async fn bus(stores: &Stores, service: &str) -> Result<Arc<EtcdConfigBus>, Error> {
     if stores.etcd_endpoints.is_empty() {
         return Err(missing("stores.etcd_endpoints", service));
     }

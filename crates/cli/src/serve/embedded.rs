@@ -5,8 +5,9 @@ use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
 use assay_client::Endpoints;
 use assay_platform::{ChannelOptions, SharedClock, Shutdown, connect_lazy, error::BoxError, server::bind};
 use assay_storage::{
+    access_store::SqlAccessStore,
     analysis_store::SqlAnalysisStore,
-    config_bus::{ConfigBus, EmbeddedConfigBus},
+    config_bus::EmbeddedConfigBus,
     config_store::SqlConfigStore,
     event_log::{EmbeddedLog, EventLog},
     sql::Database,
@@ -14,7 +15,7 @@ use assay_storage::{
 };
 use tokio::net::TcpListener;
 
-use super::{data_dir::DataDir, reachable};
+use super::{auth::Door, data_dir::DataDir, reachable};
 use crate::{error::Error, settings::Settings};
 
 /// Connections that read the database at the same time.
@@ -72,6 +73,13 @@ impl Doors {
         ]
     }
 
+    /// Whether all listen on loopback only.
+    pub(crate) fn are_local(&self) -> bool {
+        self.list()
+            .iter()
+            .all(|(_, address, _)| address.ip().is_loopback())
+    }
+
     /// For a client in this process or on this machine.
     pub(crate) fn endpoints(&self) -> Endpoints {
         Endpoints {
@@ -86,8 +94,9 @@ impl Doors {
 /// The stores of an embedded platform.
 pub(crate) struct Platform {
     store: Arc<SqlConfigStore>,
+    access: Arc<SqlAccessStore>,
     analysis: Arc<SqlAnalysisStore>,
-    bus: Arc<dyn ConfigBus>,
+    bus: Arc<EmbeddedConfigBus>,
     log: Arc<dyn EventLog>,
     units: Arc<dyn UnitStore>,
     assignment_dir: PathBuf,
@@ -114,6 +123,7 @@ impl Platform {
         Ok(Self {
             units: Arc::new(units),
             store: Arc::new(SqlConfigStore::new(database.clone())),
+            access: Arc::new(SqlAccessStore::new(database.clone())),
             analysis: Arc::new(SqlAnalysisStore::new(database)),
             bus: Arc::new(EmbeddedConfigBus::new()),
             log: Arc::new(log),
@@ -122,10 +132,21 @@ impl Platform {
         })
     }
 
-    /// Serves until `shutdown`. When one service ends, all do; the error is that of the first.
+    /// Makes the administrator's key, where one is needed and none was ever made.
+    pub(super) async fn first_key(
+        &self,
+        door: &Door,
+        settings: &Settings,
+        clock: &SharedClock,
+    ) -> Result<(), Error> {
+        door.first_key(settings, &*self.access, clock).await
+    }
+
+    /// Serves until `shutdown`; services call each other as `between` says. When one service ends, all do; the error is that of the first.
     pub(crate) async fn serve(
         self,
         settings: Settings,
+        between: &ChannelOptions,
         listeners: Listeners,
         clock: SharedClock,
         shutdown: Shutdown,
@@ -135,7 +156,9 @@ impl Platform {
         let config = assay_config::Ports {
             store: self.store,
             bus: self.bus.clone(),
-            analysis: Some(connect_lazy(&analysis_door, &ChannelOptions::default())?),
+            access: self.access,
+            key_bus: self.bus.clone(),
+            analysis: Some(connect_lazy(&analysis_door, between)?),
         };
         // The bus begins empty: assignment must not find less there than its snapshot file may lack.
         assay_config::publish(&config).await?;
@@ -151,7 +174,7 @@ impl Platform {
         let analysis = assay_analysis::Ports {
             log: self.log,
             store: self.analysis,
-            config: connect_lazy(&config_door, &ChannelOptions::default())?,
+            config: connect_lazy(&config_door, between)?,
         };
         let (time, stop) = (|| clock.clone(), || shutdown.clone());
         let (one, two, three, four) = tokio::join!(

@@ -6,7 +6,9 @@ use assay_client::{Client, Endpoints, resource::Resource};
 use assay_config::{Ports, Settings};
 use assay_platform::{Shutdown, SystemClock, server::bind};
 use assay_proto::config::v1 as pb;
-use assay_storage::{config_bus::EmbeddedConfigBus, config_store::SqlConfigStore, sql::Database};
+use assay_storage::{
+    access_store::SqlAccessStore, config_bus::EmbeddedConfigBus, config_store::SqlConfigStore, sql::Database,
+};
 
 use super::{View, experiment::Experiment, flag::Flag, metric::Metric, segment::Segment};
 
@@ -34,8 +36,10 @@ async fn config() -> (Client, Shutdown) {
     let database = Database::connect("sqlite::memory:", 1).await.unwrap();
     database.migrate().await.unwrap();
     let ports = Ports {
-        store: Arc::new(SqlConfigStore::new(database)),
+        store: Arc::new(SqlConfigStore::new(database.clone())),
         bus: Arc::new(EmbeddedConfigBus::new()),
+        access: Arc::new(SqlAccessStore::new(database)),
+        key_bus: Arc::new(EmbeddedConfigBus::new()),
         analysis: None,
     };
     let (listener, shutdown) = (bind("127.0.0.1:0").await.unwrap(), Shutdown::new());

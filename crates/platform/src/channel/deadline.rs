@@ -9,20 +9,29 @@ use tower::Service;
 
 use crate::error::{BoxError, Code, Failure, UNKNOWN_METHOD, chain};
 
+tokio::task_local! {
+    /// The idempotency key of the request that is made.
+    pub(super) static REQUEST_KEY: HeaderValue;
+}
+
 /// Calls failures of the transport by their right names: a timeout is `DEADLINE_EXCEEDED` (tonic says `CANCELLED`), a
 /// server that cannot be reached, or does not speak gRPC, is `UNAVAILABLE`, and one that does not have the service is
 /// `UNIMPLEMENTED`; all say which address was called, in the metadata `server` and `service`, too.
+///
+/// Also presents the API key, and the idempotency key of the request that a call belongs to.
 #[derive(Clone, Debug)]
 pub struct Deadlines<S> {
     inner: S,
     uri: Arc<str>,
+    api_key: Option<HeaderValue>,
 }
 
 impl<S> Deadlines<S> {
-    pub(crate) fn new(inner: S, uri: &str) -> Self {
+    pub(crate) fn new(inner: S, uri: &str, api_key: Option<HeaderValue>) -> Self {
         Self {
             inner,
             uri: uri.into(),
+            api_key,
         }
     }
 }
@@ -47,7 +56,14 @@ where
             .map_err(|error| called(&self.uri).status(error.into()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let Some(key) = &self.api_key {
+            let headers = request.headers_mut();
+            headers.insert(http::header::AUTHORIZATION, key.clone());
+        }
+        if let Ok(key) = REQUEST_KEY.try_with(HeaderValue::clone) {
+            request.headers_mut().insert("idempotency-key", key);
+        }
         let path = request.uri().path().trim_start_matches('/');
         let service = path.split('/').next().unwrap_or_default().to_owned();
         DeadlineFuture {

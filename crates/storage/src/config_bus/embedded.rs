@@ -8,10 +8,11 @@ use std::{
 
 use assay_core::key::Namespace;
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::{sync::watch, time::Instant};
 
-use super::{BusEvent, ConfigBus, LEASE, NamespaceView, Publication, Replica, View};
+use super::{BusEvent, ConfigBus, KeyBus, LEASE, NamespaceView, Publication, Replica, View};
 use crate::Error;
 
 /// Events that are kept for watchers unless said otherwise.
@@ -45,6 +46,8 @@ struct State {
     revision: u64,
     /// The latest events, oldest first: those with revisions up to `revision`.
     events: VecDeque<BusEvent>,
+    /// What services must know of API keys.
+    keys: Option<Bytes>,
 }
 
 impl Default for EmbeddedConfigBus {
@@ -136,6 +139,18 @@ impl State {
     fn append(&mut self, event: impl FnOnce(u64) -> BusEvent) {
         self.revision = self.revision.saturating_add(1);
         self.events.push_back(event(self.revision));
+    }
+}
+
+#[async_trait]
+impl KeyBus for EmbeddedConfigBus {
+    async fn put_keys(&self, keys: Bytes) -> Result<(), Error> {
+        self.lock().keys = Some(keys);
+        Ok(())
+    }
+
+    async fn keys(&self) -> Result<Option<Bytes>, Error> {
+        Ok(self.lock().keys.clone())
     }
 }
 

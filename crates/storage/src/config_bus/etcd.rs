@@ -15,10 +15,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use assay_core::key::Namespace;
 use async_trait::async_trait;
+use bytes::Bytes;
 use etcd_client::{GetOptions, GetResponse, KeyValue, TxnOp};
 use futures::stream::BoxStream;
 
-use super::{BusEvent, ConfigBus, Publication, Replica, View};
+use super::{BusEvent, ConfigBus, KeyBus, Publication, Replica, View};
 use crate::Error;
 use classify::{STORE, bounded, classify, is_compacted, unavailable};
 use frame::{Keys, Name, decode_manifest, decode_value, encode_manifest, encode_value};
@@ -288,6 +289,36 @@ impl ConfigBus for EtcdConfigBus {
 
     async fn replicas(&self) -> Result<Vec<Replica>, Error> {
         replicas::list(self).await
+    }
+}
+
+#[async_trait]
+impl KeyBus for EtcdConfigBus {
+    async fn put_keys(&self, keys: Bytes) -> Result<(), Error> {
+        let name = self.keys.keyring();
+        let (held, member) = self
+            .first(WRITE_LIMIT, name.as_bytes(), &GetOptions::new())
+            .await?;
+        if held.kvs().first().is_some_and(|kv| kv.value() == keys) {
+            return Ok(());
+        }
+        let mut kv = member.clients().await?.kv.clone();
+        bounded(WRITE_LIMIT, kv.put(name, keys, None)).await.map(drop)
+    }
+
+    async fn keys(&self) -> Result<Option<Bytes>, Error> {
+        let name = self.keys.keyring();
+        let quorum = self
+            .first(QUORUM_LIMIT, name.as_bytes(), &GetOptions::new())
+            .await;
+        let (held, _) = match quorum {
+            Err(error) if error.is_transient() => {
+                let alone = GetOptions::new().with_serializable();
+                self.first(QUORUM_LIMIT, name.as_bytes(), &alone).await?
+            }
+            other => other?,
+        };
+        Ok(held.kvs().first().map(|kv| Bytes::copy_from_slice(kv.value())))
     }
 }
 

@@ -12,7 +12,7 @@ use assay_core::key::Namespace;
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 
-use super::{BusEvent, ConfigBus, Manifest, NamespaceView, Publication, Value, View, digest};
+use super::{BusEvent, ConfigBus, KeyBus, Manifest, NamespaceView, Publication, Value, View, digest};
 use crate::Error;
 
 pub use publishing::{
@@ -52,6 +52,15 @@ pub async fn all<F: Future<Output = ()>>(bus: Arc<dyn ConfigBus>, forget: impl F
     replicas_are_no_configuration(&*bus).await;
     a_position_that_never_was_relists(&*bus).await;
     a_lost_history_relists(&*bus, forget).await;
+}
+
+/// The laws of a [`KeyBus`], on a fresh one.
+pub async fn keys(bus: &dyn KeyBus) {
+    assert_eq!(bus.keys().await.expect("read"), None);
+    for value in [&b"one"[..], b"one", b"", b"two"] {
+        bus.put_keys(Bytes::from_static(value)).await.expect("write");
+        assert_eq!(bus.keys().await.expect("read").as_deref(), Some(value));
+    }
 }
 
 /// A namespace's truth, from which publications are made.

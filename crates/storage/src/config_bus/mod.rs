@@ -201,3 +201,21 @@ pub trait ConfigBus: Send + Sync {
     /// [`Error::Unavailable`].
     async fn replicas(&self) -> Result<Vec<Replica>, Error>;
 }
+
+/// How what services must know of API keys reaches assignment: one opaque value beside the configuration, in no namespace.
+///
+/// Guarantees: a read sees the last write, or, while the bus has no quorum, an older one.
+#[async_trait]
+pub trait KeyBus: Send + Sync {
+    /// Replaces the value, if it is another.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Full`].
+    async fn put_keys(&self, keys: Bytes) -> Result<(), Error>;
+
+    /// The value; nothing until one was written.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn keys(&self) -> Result<Option<Bytes>, Error>;
+}

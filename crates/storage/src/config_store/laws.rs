@@ -87,11 +87,13 @@ fn change(namespace: &Namespace, at: i64, writes: Vec<Write>) -> Change {
         subject: "law/check".into(),
         reason: "because \"it\" must\u{0}".into(),
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into(),
+        peer: "10.0.0.7".into(),
     };
     Change {
         namespace: namespace.clone(),
         writes,
         audit,
+        claim: None,
         now: Timestamp::from_micros(at),
     }
 }

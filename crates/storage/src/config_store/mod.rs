@@ -19,8 +19,8 @@ mod fence;
 pub mod laws;
 mod record;
 pub(crate) mod search;
-mod sql;
-mod tables;
+pub(crate) mod sql;
+pub(crate) mod tables;
 
 pub use fence::{Counting, Fence, Publishing, Start};
 pub use sql::SqlConfigStore;
@@ -238,8 +238,21 @@ pub struct Audit {
     pub subject: String,
     /// Why, in the caller's words; may be empty.
     pub reason: String,
-    /// The W3C trace context of the request; may be empty.
+    /// The W3C trace context of the request, whose trace id is the request's; may be empty.
     pub traceparent: String,
+    /// From where: the address of the peer; empty for what no request has asked for.
+    pub peer: String,
+}
+
+/// An idempotency key that a request came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose key: each principal has keys of its own.
+    pub principal: String,
+    /// The key.
+    pub key: String,
+    /// SHA-256 of method and request.
+    pub request: [u8; 32],
 }
 
 /// A change: all of it happens, or nothing.
@@ -251,6 +264,8 @@ pub struct Change {
     pub writes: Vec<Write>,
     /// Who did what.
     pub audit: Audit,
+    /// The key under which this is done at most once.
+    pub claim: Option<Claim>,
     /// When.
     pub now: Timestamp,
 }
@@ -347,7 +362,8 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who did what.
     pub audit: Audit,
-    /// JSON object: the stored form of every written resource before, `null` for one that was created, by name such as `flag/gate`.
+    /// JSON object: the stored form of every written resource before, `null` for one that was created, by name such as `flag/gate`; the
+    /// ids of units in it are their HMAC.
     pub before: String,
     /// The same after the change, `null` for one that was deleted.
     pub after: String,
@@ -365,6 +381,7 @@ pub trait ConfigStore: Send + Sync {
     ///
     /// # Errors
     /// [`Error::AlreadyExists`], [`Error::NotFound`], [`Error::Stale`], [`Error::Moved`], [`Error::Taken`] (the flag has a live experiment),
+    /// [`Error::Claimed`],
     /// [`Error::Refused`] (a resource of another namespace, a number that is not finite); then nothing has happened. After
     /// [`Error::Unavailable`] it may have: read again.
     async fn commit(&self, change: Change) -> Result<Committed, Error>;

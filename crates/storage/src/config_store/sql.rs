@@ -3,11 +3,12 @@
 //! Every change begins by raising its namespace's generation, which locks that row: changes of one namespace happen one after another,
 //! so what a change checks stays true until it is committed. The unique indexes are a second guard.
 
+pub(crate) mod audit;
 mod commit;
 mod fence;
 mod read;
 mod revisions;
-mod row;
+pub(crate) mod row;
 mod terms;
 
 use std::collections::BTreeMap;
@@ -20,8 +21,8 @@ use sea_orm::{
 };
 
 use super::{
-    Audit, AuditEntry, Change, Committed, ConfigStore, DueMark, Fence, Filter, Kind, Page, Published,
-    Publishing, Resource, Start, Unpublished,
+    AuditEntry, Change, Committed, ConfigStore, DueMark, Fence, Filter, Kind, Page, Published, Publishing,
+    Resource, Start, Unpublished,
     tables::{audit_log, namespaces, outbox, resources},
 };
 use crate::{
@@ -121,7 +122,7 @@ impl ConfigStore for SqlConfigStore {
                 .order_by_desc(audit_log::Column::Id)
                 .limit(Ord::max(limit, 1));
             let rows = query.all(self.database.reader()).await.map_err(classify)?;
-            Ok(rows.into_iter().map(audit_entry).collect())
+            Ok(rows.into_iter().map(audit::entry).collect())
         })
         .await
     }
@@ -261,22 +262,5 @@ impl ConfigStore for SqlConfigStore {
 
     async fn starts(&self, namespace: &Namespace, keys: &[String]) -> Result<Vec<Start>, Error> {
         within(fence::starts(&self.database, namespace, keys)).await
-    }
-}
-
-fn audit_entry(row: audit_log::Model) -> AuditEntry {
-    AuditEntry {
-        id: count(row.id),
-        generation: count(row.generation),
-        at: Timestamp::from_micros(row.at_us),
-        audit: Audit {
-            actor: row.actor,
-            action: row.action,
-            subject: row.subject,
-            reason: row.reason,
-            traceparent: row.traceparent,
-        },
-        before: row.before,
-        after: row.after,
     }
 }

@@ -1,11 +1,11 @@
-//! The rows of the configuration tables, as migrations `m0001_config` and `m0010_lifecycle` create them.
+//! The rows of the configuration tables, as migrations `m0001_config`, `m0010_lifecycle` and `m0014_access` create them.
 #![expect(
     unreachable_pub,
     reason = "the derive macros make everything public; the module is private"
 )]
 
 /// The namespaces and their generations.
-pub(super) mod namespaces {
+pub(crate) mod namespaces {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -104,7 +104,7 @@ pub(super) mod experiment_terms {
 }
 
 /// Who changed what.
-pub(super) mod audit_log {
+pub(crate) mod audit_log {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -120,8 +120,11 @@ pub(super) mod audit_log {
         pub subject: String,
         pub reason: String,
         pub traceparent: String,
+        pub peer: String,
         pub before: String,
         pub after: String,
+        /// Absent in rows of old.
+        pub hash: Option<Vec<u8>>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

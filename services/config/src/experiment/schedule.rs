@@ -17,6 +17,7 @@ pub(crate) async fn act(truth: &Truth, experiment: &Experiment) -> Result<(), Er
         namespace: experiment.namespace.clone(),
         actor: ACTOR.to_owned(),
         traceparent: assay_platform::telemetry::current_traceparent().unwrap_or_default(),
+        peer: String::new(),
     };
     match experiment.state {
         State::Scheduled => begin(truth, &call, experiment).await,

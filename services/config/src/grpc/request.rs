@@ -10,24 +10,27 @@ use assay_proto::{
 };
 use tonic::{Request, metadata::MetadataMap};
 
-use crate::{error::Error, experiment::VERSION_MISSING, truth::Call};
+use crate::{access::Asker, error::Error, experiment::VERSION_MISSING, truth::Call};
 
 /// Who calls, and what.
 pub(super) struct Caller {
     principal: Arc<Principal>,
     traceparent: String,
+    peer: String,
 }
 
 /// The caller and the message of `request`.
 pub(super) fn open<T>(request: Request<T>) -> (Caller, T) {
+    let peer = request.remote_addr().map(|address| address.ip().to_string());
     let (metadata, extensions, message) = request.into_parts();
     let traceparent = current_traceparent()
         .or_else(|| traceparent(&metadata))
-        .unwrap_or_default();
+        .unwrap_or_else(new_traceparent);
     (
         Caller {
             principal: Principal::of(&extensions),
             traceparent,
+            peer: peer.unwrap_or_default(),
         },
         message,
     )
@@ -41,7 +44,25 @@ fn traceparent(metadata: &MetadataMap) -> Option<String> {
     is_plain.then(|| text.to_owned())
 }
 
+/// A trace of its own for a request that came without: every request has an id by which it can be found again.
+fn new_traceparent() -> String {
+    format!(
+        "00-{:032x}-{:016x}-00",
+        rand::random::<u128>(),
+        rand::random::<u64>()
+    )
+}
+
 impl Caller {
+    /// Who asks for what is in no namespace.
+    pub(super) fn asker(self) -> Asker {
+        Asker {
+            principal: self.principal,
+            traceparent: self.traceparent,
+            peer: self.peer,
+        }
+    }
+
     /// A call in `namespace`, which is `default` when empty, and where the caller may work.
     pub(super) fn to(self, namespace: &str) -> Result<Call, Error> {
         let namespace = namespace_from(namespace, "namespace")?;
@@ -50,6 +71,7 @@ impl Caller {
             namespace,
             actor: self.principal.name.clone(),
             traceparent: self.traceparent,
+            peer: self.peer,
         })
     }
 }

@@ -11,19 +11,19 @@ use crate::error::Error;
 const SCOPE_BYTES: usize = 8;
 
 /// What must be the same on every page of one list.
-pub(super) fn scope(kind: &str, namespace: &Namespace, filter: &Filter) -> String {
+pub(crate) fn scope(kind: &str, namespace: &Namespace, filter: &Filter) -> String {
     // In this form no two filters look alike.
     format!("{kind} {namespace} {filter:?}")
 }
 
 /// The token of the page after `key`.
-pub(super) fn write(key: &str, scope: &str) -> String {
+pub(crate) fn write(key: &str, scope: &str) -> String {
     let bytes = hash(key, scope).into_iter().chain(key.bytes());
     bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The key in `token`; none in the empty one.
-pub(super) fn read(token: &str, scope: &str) -> Result<Option<String>, Error> {
+pub(crate) fn read(token: &str, scope: &str) -> Result<Option<String>, Error> {
     if token.is_empty() {
         return Ok(None);
     }

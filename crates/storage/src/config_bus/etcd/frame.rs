@@ -5,6 +5,7 @@
 //! | `<prefix>/<namespace>/r/<kind>/<key>` | version 1 (1 byte), generation (8 bytes), the resource |
 //! | `<prefix>/<namespace>/manifest` | version 1 (1 byte), generation (8 bytes), count (8 bytes), digest (32 bytes) |
 //! | `<prefix>-replicas/<id>` | version 1 (1 byte); for each namespace: length of its name (2 bytes), name, generation (8 bytes), served since (8 bytes, microseconds since 1970) |
+//! | `<prefix>-keys` | what services must know of API keys, beside the rest so that no reader of that meets it |
 //!
 //! Numbers are big-endian. Replicas stand beside the prefix and not below it, so that no watch of the configuration sees them.
 
@@ -56,6 +57,11 @@ impl Keys {
     /// What all keys begin with.
     pub(super) fn root(&self) -> &str {
         &self.root
+    }
+
+    /// The key of what services must know of API keys.
+    pub(super) fn keyring(&self) -> String {
+        format!("{}-keys", self.root.trim_end_matches('/'))
     }
 
     pub(super) fn manifest(&self, namespace: &Namespace) -> String {

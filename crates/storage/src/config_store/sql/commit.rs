@@ -6,22 +6,22 @@ use assay_core::{
     time::Timestamp,
 };
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::NotSet,
-    ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, QueryOrder, Set,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 
 use super::{
+    audit::{self, Documents},
     fence,
     row::{count, find, number, revision_of, row_of, text},
     terms,
 };
 use crate::{
     Error,
+    access_store::tables::idempotency_keys,
     config_store::{
-        Change, Committed, Expect, Kind, Resource, Write,
-        tables::{audit_log, namespaces, outbox, resources, segment_revisions},
+        Change, Claim, Committed, Expect, Kind, Resource, Write,
+        tables::{namespaces, outbox, resources, segment_revisions},
     },
     sql::{Transaction, classify, unique_violation},
 };
@@ -29,6 +29,9 @@ use crate::{
 /// Makes `change` in `transaction`, which the caller commits.
 pub(super) async fn apply(transaction: &Transaction, change: &Change) -> Result<Committed, Error> {
     let generation = next_generation(transaction, &change.namespace).await?;
+    if let Some(claim) = &change.claim {
+        claim_key(transaction, change, generation, claim).await?;
+    }
     let mut trail = Trail::default();
     let mut stored: Vec<Option<Resource>> = vec![None; change.writes.len()];
     // What ends a reservation of a flag comes before what makes one.
@@ -262,31 +265,48 @@ fn not_unique(error: DbErr, resource: &Resource) -> Error {
     }
 }
 
-/// Writes the audit row and the outbox row.
-async fn log(transaction: &Transaction, change: &Change, generation: u64, trail: Trail) -> Result<(), Error> {
-    let audit = &change.audit;
-    let row = audit_log::ActiveModel {
-        id: NotSet,
+/// Takes the caller's idempotency key: of two requests under one key only one is done.
+async fn claim_key(
+    transaction: &Transaction,
+    change: &Change,
+    generation: u64,
+    claim: &Claim,
+) -> Result<(), Error> {
+    let row = idempotency_keys::ActiveModel {
+        principal: Set(text(&claim.principal)),
+        key: Set(text(&claim.key)),
+        request: Set(claim.request.to_vec()),
         namespace: Set(change.namespace.to_string()),
         generation: Set(number(generation)),
         at_us: Set(change.now.micros()),
-        actor: Set(text(&audit.actor)),
-        action: Set(text(&audit.action)),
-        subject: Set(text(&audit.subject)),
-        reason: Set(text(&audit.reason)),
-        traceparent: Set(text(&audit.traceparent)),
-        before: Set(object(&trail.before)),
-        after: Set(object(&trail.after)),
+        answer: Set(None),
     };
-    audit_log::Entity::insert(row)
+    let inserted = idempotency_keys::Entity::insert(row)
         .exec_without_returning(&**transaction)
-        .await
-        .map_err(classify)?;
+        .await;
+    match inserted {
+        Err(error) if unique_violation(&error).is_some() => Err(Error::Claimed),
+        other => other.map(drop).map_err(classify),
+    }
+}
+
+/// Writes the audit row and the outbox row.
+async fn log(transaction: &Transaction, change: &Change, generation: u64, trail: Trail) -> Result<(), Error> {
+    let documents = (trail.before, trail.after);
+    audit::append(
+        transaction,
+        &change.namespace,
+        generation,
+        change.now,
+        &change.audit,
+        documents,
+    )
+    .await?;
     let row = outbox::ActiveModel {
         namespace: Set(change.namespace.to_string()),
         generation: Set(number(generation)),
         at_us: Set(change.now.micros()),
-        traceparent: Set(text(&audit.traceparent)),
+        traceparent: Set(text(&change.audit.traceparent)),
     };
     outbox::Entity::insert(row)
         .exec_without_returning(&**transaction)
@@ -298,8 +318,8 @@ async fn log(transaction: &Transaction, change: &Change, generation: u64, trail:
 /// The documents of written resources by subject, before and after.
 #[derive(Default)]
 struct Trail {
-    before: Vec<(String, Option<String>)>,
-    after: Vec<(String, Option<String>)>,
+    before: Documents,
+    after: Documents,
 }
 
 impl Trail {
@@ -307,15 +327,6 @@ impl Trail {
         self.before.push((subject(kind, key), before));
         self.after.push((subject(kind, key), after));
     }
-}
-
-/// A JSON object of documents, which are JSON already. Subjects are keys: nothing in them needs an escape.
-fn object(documents: &[(String, Option<String>)]) -> String {
-    let members: Vec<_> = documents
-        .iter()
-        .map(|(subject, document)| format!("\"{subject}\":{}", document.as_deref().unwrap_or("null")))
-        .collect();
-    format!("{{{}}}", members.join(","))
 }
 
 /// `flag/gate`

@@ -8,6 +8,7 @@ mod m0016_segment_revisions;
 mod m0011_callers;
 mod m0013_units;
 mod m0015_fence;
+mod m0014_access;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_callers::Migration),
             Box::new(m0013_units::Migration),
             Box::new(m0015_fence::Migration),
+            Box::new(m0014_access::Migration),
         ]
     }
 }
