@@ -15,7 +15,7 @@ use assay_core::{
     },
     layer::{Allocation, BucketRange, Layer},
     lifecycle::{Outcome, PauseMode, State},
-    metric::{Aggregation, Direction, Metric, MetricKind},
+    metric::{Aggregation, Direction, Metric, MetricKind, Quantity},
     record::{Event, Exposure, Sighting},
     schedule::{EndAction, Schedule},
     segment::{Condition, Operator, Rule, Segment, SegmentReference},
@@ -149,24 +149,28 @@ pub(crate) fn flag() -> impl Strategy<Value = Flag> {
     })
 }
 
-fn condition() -> impl Strategy<Value = Condition> {
+fn comparison() -> impl Strategy<Value = Rule> {
     let rule = (
         "[a-z.]{1,9}",
         select(Operator::ALL.to_vec()),
         vec(attribute(), 0..4),
     );
-    let rule = rule.prop_map(|(attribute, operator, operands)| Rule {
+    rule.prop_map(|(attribute, operator, operands)| Rule {
         attribute,
         operator,
         operands,
-    });
+    })
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
     let reference = (segment_key(), option::of(1..=u64::MAX), any::<u64>());
     let reference = reference.prop_map(|(key, pinned, resolved)| SegmentReference {
         key,
         pinned,
         resolved: pinned.unwrap_or(resolved),
     });
-    let leaf = prop_oneof![3 => rule.prop_map(Condition::Rule), 1 => reference.prop_map(Condition::Segment)];
+    let leaf =
+        prop_oneof![3 => comparison().prop_map(Condition::Rule), 1 => reference.prop_map(Condition::Segment)];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             vec(inner.clone(), 1..4).prop_map(Condition::AllOf),
@@ -207,24 +211,46 @@ pub(crate) fn metric() -> impl Strategy<Value = Metric> {
         Aggregation::Max,
         Aggregation::Last,
     ]);
+    let filters = || vec(comparison(), 0..3);
+    let quantity = (event(), filters(), aggregation, option::of("\\PC{1,12}"));
+    let quantity = quantity.prop_map(|(event, filters, aggregation, value_property)| Quantity {
+        event,
+        filters,
+        aggregation,
+        value_property,
+    });
     let kind = prop_oneof![
-        (event(), window()).prop_map(|(event, window)| MetricKind::Conversion { event, window }),
-        (option::of(event()), 1_u32..365, 1_u32..365).prop_map(|(event, day, width_days)| {
-            MetricKind::Retention {
+        (event(), filters(), window()).prop_map(|(event, filters, window)| MetricKind::Conversion {
+            event,
+            filters,
+            window
+        }),
+        (option::of(event()), filters(), 1_u32..365, 1_u32..365).prop_map(
+            |(event, filters, day, width_days)| MetricKind::Retention {
                 event,
+                filters,
                 day,
                 width_days,
             }
+        ),
+        (quantity.clone(), window()).prop_map(|(quantity, window)| MetricKind::Scalar { quantity, window }),
+        (quantity.clone(), quantity.clone(), window()).prop_map(|(numerator, denominator, window)| {
+            MetricKind::Ratio {
+                numerator,
+                denominator,
+                window,
+            }
         }),
-        (event(), aggregation, window()).prop_map(|(event, aggregation, window)| MetricKind::Scalar {
-            event,
-            aggregation,
+        (quantity, 0.001..0.999, window()).prop_map(|(quantity, quantile, window)| MetricKind::Quantile {
+            quantity,
+            quantile,
             window
         }),
     ];
     let direction = select(vec![Direction::Increase, Direction::Decrease]);
     let names = (namespace(), key(), text(), text(), text());
-    (names, kind, direction, meta()).prop_map(|(names, kind, direction, meta)| Metric {
+    let cap = option::of(1..=1_i64 << 50);
+    (names, kind, direction, cap, meta()).prop_map(|(names, kind, direction, cap_micros, meta)| Metric {
         namespace: names.0,
         key: MetricKey::new(names.1).unwrap(),
         name: names.2,
@@ -232,6 +258,7 @@ pub(crate) fn metric() -> impl Strategy<Value = Metric> {
         kind,
         direction,
         unit: names.4,
+        cap_micros,
         meta,
     })
 }
@@ -395,10 +422,12 @@ pub(crate) fn experiment() -> impl Strategy<Value = Experiment> {
     let metric = (
         key(),
         select(vec![Role::Primary, Role::Secondary, Role::Guardrail]),
+        option::of(0.001..0.999),
     );
-    let metric = metric.prop_map(|(key, role)| ExperimentMetric {
+    let metric = metric.prop_map(|(key, role, margin)| ExperimentMetric {
         metric: MetricKey::new(key).unwrap(),
         role,
+        margin,
     });
     let qa = (unit(), variant_key()).prop_map(|(unit, variant)| QaOverride { unit, variant });
     let pause =

@@ -125,6 +125,7 @@ async fn start_experiment(client: &Client) -> Result<()> {
     let kind = config::metric::Kind::Conversion(config::ConversionMetric {
         event: "buy".into(),
         window: None,
+        ..Default::default()
     });
     let metric = config::Metric {
         key: "bought".into(),
@@ -149,6 +150,7 @@ async fn start_experiment(client: &Client) -> Result<()> {
         metrics: vec![config::ExperimentMetric {
             metric_key: "bought".into(),
             role: config::MetricRole::Primary.into(),
+            ..Default::default()
         }],
         ..Default::default()
     };

@@ -67,6 +67,7 @@ impl Service {
             event: String::new(),
             day: 7,
             width_days: 1,
+            ..Default::default()
         });
         let metric = pb::Metric {
             key: "retention".to_owned(),
@@ -113,6 +114,7 @@ impl Service {
             metrics: vec![pb::ExperimentMetric {
                 metric_key: "retention".to_owned(),
                 role: pb::MetricRole::Primary.into(),
+                ..Default::default()
             }],
             start_time,
             end_time,

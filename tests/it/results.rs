@@ -61,6 +61,7 @@ async fn imported(client: &Client) -> Result<()> {
         metrics: vec![config::ExperimentMetric {
             metric_key: "retention_1".into(),
             role: config::MetricRole::Primary.into(),
+            ..Default::default()
         }],
         start_time: at(START - 10 * DAY),
         end_time: at(START + 10 * DAY),

@@ -105,6 +105,7 @@ async fn create(client: &Client) -> Result<()> {
     let bought = config::metric::Kind::Conversion(config::ConversionMetric {
         event: "purchase".into(),
         window: None,
+        ..Default::default()
     });
     let revenue = config::metric::Kind::Scalar(config::ScalarMetric {
         event: "purchase".into(),
@@ -124,6 +125,7 @@ async fn create(client: &Client) -> Result<()> {
     let metric = |key: &str, role: config::MetricRole| config::ExperimentMetric {
         metric_key: key.into(),
         role: role.into(),
+        ..Default::default()
     };
     let experiment = config::Experiment {
         key: "checkout-test".into(),

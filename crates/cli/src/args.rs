@@ -56,7 +56,6 @@ pub(crate) struct Global {
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "parsed once")]
 pub(crate) enum Verb {
     /// Run the platform: every service in this process on SQLite, or one service on the cluster's stores.
     Serve(ServeArgs),

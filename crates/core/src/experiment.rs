@@ -45,12 +45,26 @@ pub enum Role {
 }
 
 /// A metric and its role.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentMetric {
     /// The metric.
     pub metric: MetricKey,
     /// Its role.
     pub role: Role,
+    /// Of a guardrail: by how much of the control's mean it may get worse, above 0 and below 1. Absent: it must not be seen to get worse
+    /// at all.
+    pub margin: Option<f64>,
+}
+
+impl ExperimentMetric {
+    /// The metric in this role, without margin.
+    pub fn new(metric: MetricKey, role: Role) -> Self {
+        Self {
+            metric,
+            role,
+            margin: None,
+        }
+    }
 }
 
 /// When a unit is recorded as exposed.

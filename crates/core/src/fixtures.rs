@@ -80,10 +80,10 @@ pub(crate) fn experiment() -> Experiment {
         salt: "7f3c9b5e".into(),
         segment: None,
         segment_version: None,
-        metrics: vec![ExperimentMetric {
-            metric: MetricKey::new("purchase").unwrap(),
-            role: Role::Primary,
-        }],
+        metrics: vec![ExperimentMetric::new(
+            MetricKey::new("purchase").unwrap(),
+            Role::Primary,
+        )],
         exposure: ExposureMode::OnAssign,
         confidence: 0.95,
         qa_overrides: vec![],
@@ -118,10 +118,12 @@ pub(crate) fn metric(key: &str) -> Metric {
         description: String::new(),
         kind: MetricKind::Conversion {
             event: "purchase".into(),
+            filters: vec![],
             window: Some(std::time::Duration::from_secs(86_400)),
         },
         direction: Direction::Increase,
         unit: String::new(),
+        cap_micros: None,
         meta: Meta {
             version: 1,
             ..Meta::default()

@@ -1,23 +1,23 @@
 //! What one unit's records are worth: pure, the same for live, late, replayed and back-filled records.
 //!
 //! A value is a function of (the set of the unit's records, definitions, τ): order and repetition change nothing.
-
 //!
 //! Source: `statistics.md` §2. Every span is half-open: it holds its first instant and not its last.
 
-use std::ops::Range;
+mod quantity;
 
+use std::{ops::Range, time::Duration};
+
+use self::quantity::{Events, Number};
 use crate::{
     experiment::Pause,
     key::VariantKey,
     lifecycle::PauseMode,
-    metric::{Aggregation, MetricKind, days},
-    record::MAX_VALUE_MICROS,
+    metric::{MetricKind, days},
+    segment::RuleError,
     time::Timestamp,
+    value::Attributes,
 };
-
-/// Micro-units in one: what one event counts in [`Aggregation::Count`].
-const ONE: i64 = 1_000_000;
 
 /// One exposure of the unit to the experiment in question.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ pub struct ExposureFact {
 }
 
 /// One event of the unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EventFact {
     /// When.
     pub time: Timestamp,
@@ -41,6 +41,8 @@ pub struct EventFact {
     pub name: String,
     /// A number in micro-units.
     pub value_micros: Option<i64>,
+    /// More about it.
+    pub properties: Attributes,
     /// Came beyond the lateness allowance: never counted in a metric.
     pub late: bool,
 }
@@ -67,6 +69,15 @@ pub enum UnitValue {
         /// The value.
         value: i64,
     },
+    /// It counts with two values, both in micro-units.
+    CountedPair {
+        /// The value above the line.
+        numerator: i64,
+        /// The value below it.
+        denominator: i64,
+    },
+    /// It has nothing that a quantile could be taken of: no event with a value.
+    Valueless,
     /// Its window has not closed; it counts from `due` on (when τ ≥ `due`).
     Pending {
         /// The instant at which its window closes.
@@ -87,42 +98,107 @@ pub fn enrollment(exposures: &[ExposureFact]) -> Enrollment {
     Enrollment::Enrolled(first)
 }
 
-/// What `kind` says of a unit first exposed at `exposed`, given its `events` (in any order, one for each event id),
-/// the experiment's `pauses`, and `through` = τ, the instant up to which records are complete.
-///
-/// An open metric counts at once, with the value so far. A windowed one is pending until its window has closed: equality counts.
-/// Late events, and those inside a `SERVE_DEFAULT` pause, do not exist here; a pause without end lasts.
-pub fn unit_value(
-    kind: &MetricKind,
-    exposed: Timestamp,
-    events: &[EventFact],
-    pauses: &[Pause],
-    through: Timestamp,
-) -> UnitValue {
-    let opens = match kind {
-        MetricKind::Retention { day, .. } => exposed.plus(days(*day)),
-        _ => exposed,
-    };
-    let closes = kind.closes_after().map(|after| exposed.plus(after));
-    let span = opens..closes.unwrap_or(Timestamp::MAX);
-    let is_retention = matches!(kind, MetricKind::Retention { .. });
-    if is_retention && pauses.iter().any(|pause| meets(pause, &span, through)) {
-        return UnitValue::Excluded;
+/// What is measured of one unit, made ready to be asked of many: filters are compiled once.
+#[derive(Debug, Clone)]
+pub struct MetricFold {
+    /// From first exposure to the first instant of the window.
+    opens_after: Duration,
+    /// From first exposure to the first instant after it; open when absent.
+    closes_after: Option<Duration>,
+    /// Whether a pause that meets the window leaves the unit out.
+    shuns_pauses: bool,
+    measured: Measured,
+}
+
+/// What is looked for in the window.
+#[derive(Debug, Clone)]
+enum Measured {
+    /// Whether there is one of these.
+    Any(Events),
+    Number(Number),
+    Pair(Number, Number),
+    /// A number of units that have one.
+    IfAny(Number),
+}
+
+impl MetricFold {
+    /// Makes `kind` ready.
+    ///
+    /// # Errors
+    /// [`RuleError`] when a filter cannot be compiled, which one that was validated can.
+    pub fn new(kind: &MetricKind) -> Result<Self, RuleError> {
+        let measured = match kind {
+            MetricKind::Conversion { event, filters, .. } => {
+                Measured::Any(Events::new(Some(event), filters)?)
+            }
+            MetricKind::Retention { event, filters, .. } => {
+                Measured::Any(Events::new(event.as_deref(), filters)?)
+            }
+            MetricKind::Scalar { quantity, .. } => Measured::Number(Number::new(quantity)?),
+            MetricKind::Ratio {
+                numerator,
+                denominator,
+                ..
+            } => Measured::Pair(Number::new(numerator)?, Number::new(denominator)?),
+            MetricKind::Quantile { quantity, .. } => Measured::IfAny(Number::new(quantity)?),
+        };
+        let opens_after = match kind {
+            MetricKind::Retention { day, .. } => days(*day),
+            _ => Duration::ZERO,
+        };
+        Ok(Self {
+            opens_after,
+            closes_after: kind.closes_after(),
+            shuns_pauses: matches!(kind, MetricKind::Retention { .. }),
+            measured,
+        })
     }
-    if let Some(due) = closes.filter(|due| *due > through) {
-        return UnitValue::Pending { due };
+
+    /// What it says of a unit first exposed at `exposed`, given its `events` (in any order, one for each event id), the experiment's
+    /// `pauses`, and `through` = τ, the instant up to which records are complete.
+    ///
+    /// An open metric counts at once, with the value so far. A windowed one is pending until its window has closed: equality counts.
+    /// Late events, and those inside a `SERVE_DEFAULT` pause, do not exist here; a pause without end lasts.
+    pub fn unit_value<'e>(
+        &self,
+        exposed: Timestamp,
+        events: impl Iterator<Item = &'e EventFact> + Clone,
+        pauses: &[Pause],
+        through: Timestamp,
+    ) -> UnitValue {
+        let closes = self.closes_after.map(|after| exposed.plus(after));
+        let span = exposed.plus(self.opens_after)..closes.unwrap_or(Timestamp::MAX);
+        if self.shuns_pauses && pauses.iter().any(|pause| meets(pause, &span, through)) {
+            return UnitValue::Excluded;
+        }
+        if let Some(due) = closes.filter(|due| *due > through) {
+            return UnitValue::Pending { due };
+        }
+        let events = events.filter(|event| {
+            !event.late && span.contains(&event.time) && !pauses.iter().any(|pause| hides(pause, event.time))
+        });
+        self.measured.of(events)
     }
-    let mut events = events.iter().filter(|event| {
-        kind.event().is_none_or(|name| event.name == name)
-            && !event.late
-            && span.contains(&event.time)
-            && !pauses.iter().any(|pause| hides(pause, event.time))
-    });
-    let value = match kind {
-        MetricKind::Scalar { aggregation, .. } => aggregate(*aggregation, events),
-        MetricKind::Conversion { .. } | MetricKind::Retention { .. } => i64::from(events.next().is_some()),
-    };
-    UnitValue::Counted { value }
+}
+
+impl Measured {
+    fn of<'e>(&self, mut events: impl Iterator<Item = &'e EventFact> + Clone) -> UnitValue {
+        match self {
+            Self::Any(wanted) => UnitValue::Counted {
+                value: i64::from(events.any(|event| wanted.have(event))),
+            },
+            Self::Number(number) => UnitValue::Counted {
+                value: number.of(events).unwrap_or(0),
+            },
+            Self::Pair(numerator, denominator) => UnitValue::CountedPair {
+                numerator: numerator.of(events.clone()).unwrap_or(0),
+                denominator: denominator.of(events).unwrap_or(0),
+            },
+            Self::IfAny(number) => number
+                .of(events)
+                .map_or(UnitValue::Valueless, |value| UnitValue::Counted { value }),
+        }
+    }
 }
 
 /// Whether `pause` served the default at `time`. One without end hides all that follows, so that no value changes while it lasts.
@@ -134,33 +210,6 @@ fn hides(pause: &Pause, time: Timestamp) -> bool {
 fn meets(pause: &Pause, span: &Range<Timestamp>, through: Timestamp) -> bool {
     let to = pause.to.unwrap_or(through);
     pause.mode == PauseMode::ServeDefault && pause.from.max(span.start) < to.min(span.end)
-}
-
-/// One number of a unit's events, in micro-units; 0 without any. Events without value count in [`Aggregation::Count`] only.
-fn aggregate<'e>(aggregation: Aggregation, events: impl Iterator<Item = &'e EventFact>) -> i64 {
-    let value = |event: &EventFact| event.value_micros;
-    match aggregation {
-        // Summed exactly and cut once: cutting each partial sum would make the order matter.
-        Aggregation::Sum => cut(events
-            .filter_map(value)
-            .map(i128::from)
-            .fold(0, i128::saturating_add)),
-        Aggregation::Count => {
-            cut(i128::from(ONE).saturating_mul(i128::try_from(events.count()).unwrap_or(i128::MAX)))
-        }
-        Aggregation::Max => cut(events.filter_map(value).max().unwrap_or(0).into()),
-        Aggregation::Last => {
-            let valued = events.filter(|event| event.value_micros.is_some());
-            let last = valued.max_by(|a, b| (a.time, &a.event_id).cmp(&(b.time, &b.event_id)));
-            cut(last.and_then(value).unwrap_or(0).into())
-        }
-    }
-}
-
-/// `value` saturated at ±[`MAX_VALUE_MICROS`].
-fn cut(value: i128) -> i64 {
-    let max = i128::from(MAX_VALUE_MICROS);
-    i64::try_from(value.clamp(max.saturating_neg(), max)).unwrap_or(MAX_VALUE_MICROS)
 }
 
 #[cfg(test)]

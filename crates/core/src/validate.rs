@@ -1,6 +1,7 @@
 //! The rules that a resource must keep: all violations at once, each with field, rule and remedy.
 
 mod experiment;
+mod metric;
 mod resource;
 mod segment;
 mod traffic;
@@ -16,7 +17,8 @@ use crate::{
 };
 
 pub use experiment::{draft, override_conflict, start};
-pub use resource::{flag, metric};
+pub use metric::metric;
+pub use resource::flag;
 pub use segment::segment;
 pub use traffic::{MAX_COOLDOWN, MAX_LAYERS, MAX_PREREQUISITES, holdout, layer};
 pub use update::{moved_dates, update};
@@ -49,6 +51,8 @@ pub const MAX_SEGMENT_OPERANDS: usize = 10_000;
 pub const MAX_SEGMENT_OPERAND_BYTES: usize = 256 * 1024;
 /// Most rules of a segment with the operator `matches`.
 pub const MAX_PATTERNS: usize = 8;
+/// Most filters of the events that a metric looks at.
+pub const MAX_FILTERS: usize = 32;
 /// Latest day, and greatest width in days, of a retention metric.
 pub const MAX_RETENTION_DAYS: u32 = 365;
 

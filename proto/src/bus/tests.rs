@@ -87,6 +87,7 @@ fn experiment() -> pb::Experiment {
         metrics: vec![pb::ExperimentMetric {
             metric_key: "retention_7".into(),
             role: pb::MetricRole::Primary.into(),
+            ..Default::default()
         }],
         exposure_mode: pb::ExposureMode::None.into(),
         confidence: 0.99,

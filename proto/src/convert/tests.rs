@@ -151,6 +151,7 @@ fn a_short_experiment_gets_what_it_leaves_out() {
         metrics: vec![pb::ExperimentMetric {
             metric_key: "m".into(),
             role: 0,
+            ..Default::default()
         }],
         ..Default::default()
     };

@@ -10,9 +10,11 @@ use std::{
 };
 
 use assay_core::{
-    experiment::{Experiment, Role},
+    experiment::{Experiment, ExperimentMetric},
+    fold::MetricFold,
     key::{ExperimentKey, MetricKey, Namespace},
     metric::Metric,
+    segment::RuleError,
     time::Timestamp,
 };
 use assay_platform::{Channel, SharedClock};
@@ -35,6 +37,15 @@ pub enum DefinitionsError {
     /// The config service answered something that cannot be understood.
     #[error("the config service answered something that cannot be understood")]
     Answer(#[from] FieldErrors),
+    /// A metric has a filter that cannot be evaluated.
+    #[error("metric `{metric}` has a filter that cannot be evaluated")]
+    Filter {
+        /// The metric.
+        metric: MetricKey,
+        /// What is wrong with it.
+        #[source]
+        source: RuleError,
+    },
 }
 
 impl From<tonic::Status> for DefinitionsError {
@@ -78,7 +89,25 @@ impl Counting {
 pub(crate) struct Definition {
     pub(crate) experiment: Experiment,
     pub(crate) counting: Counting,
-    pub(crate) metrics: Vec<(Role, Metric)>,
+    pub(crate) metrics: Vec<Measured>,
+}
+
+/// A metric as an experiment has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Measured {
+    pub(crate) listed: ExperimentMetric,
+    pub(crate) metric: Metric,
+    pub(crate) fold: MetricFold,
+}
+
+impl Measured {
+    pub(crate) fn new(listed: ExperimentMetric, metric: Metric) -> Result<Self, DefinitionsError> {
+        let fold = MetricFold::new(&metric.kind).map_err(|source| DefinitionsError::Filter {
+            metric: metric.key.clone(),
+            source,
+        })?;
+        Ok(Self { listed, metric, fold })
+    }
 }
 
 /// All experiments of a namespace that may have records.
@@ -163,7 +192,7 @@ impl Definitions {
         let counting = Counting::of(&message)?;
         let experiment = Experiment::try_from(message)?;
         let metrics = self.metrics(namespace).await?;
-        Ok(define(experiment, counting, &metrics))
+        define(experiment, counting, &metrics)
     }
 
     fn experiment_client(&self) -> ExperimentServiceClient<Channel> {
@@ -191,7 +220,7 @@ impl Definitions {
             for message in response.experiments {
                 let counting = Counting::of(&message)?;
                 let experiment = Experiment::try_from(message)?;
-                experiments.insert(experiment.key.clone(), define(experiment, counting, &metrics));
+                experiments.insert(experiment.key.clone(), define(experiment, counting, &metrics)?);
             }
             page_token = response.next_page_token;
             if page_token.is_empty() {
@@ -224,14 +253,19 @@ impl Definitions {
 }
 
 /// A metric that an experiment names exists: it cannot be deleted while it is named.
-fn define(experiment: Experiment, counting: Counting, metrics: &BTreeMap<MetricKey, Metric>) -> Definition {
+fn define(
+    experiment: Experiment,
+    counting: Counting,
+    metrics: &BTreeMap<MetricKey, Metric>,
+) -> Result<Definition, DefinitionsError> {
     let named = experiment.metrics.iter();
     let metrics = named
-        .filter_map(|m| Some((m.role, metrics.get(&m.metric)?.clone())))
-        .collect();
-    Definition {
+        .filter_map(|listed| Some((listed, metrics.get(&listed.metric)?)))
+        .map(|(listed, metric)| Measured::new(listed.clone(), metric.clone()))
+        .collect::<Result<_, _>>()?;
+    Ok(Definition {
         experiment,
         counting,
         metrics,
-    }
+    })
 }

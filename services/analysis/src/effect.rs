@@ -6,6 +6,7 @@ use assay_core::{
     experiment::AssignmentSource,
     fold::{self, Enrollment, EventFact, ExposureFact, UnitValue},
     key::ExperimentKey,
+    metric::Metric,
     record::{Event, Exposure},
     time::Timestamp,
 };
@@ -34,7 +35,7 @@ pub(crate) fn effect(
     let (exposures, changed_exposures) =
         join_exposures(state.exposures, incoming.exposures, definitions, &mut tally);
     let (events, changed_events) = join_events(state.events, incoming.events, &mut tally);
-    let (contributions, dues) = derive(&unit, &exposures, &events, definitions, through);
+    let (contributions, dues) = derive(&unit, &exposures, events, definitions, through);
     let change = UnitChange {
         unit,
         exposures: changed_exposures,
@@ -163,7 +164,7 @@ fn join_events(
 fn derive(
     unit: &UnitRef,
     exposures: &[ExposureRow],
-    events: &[EventRow],
+    events: Vec<EventRow>,
     definitions: &NamespaceDefinitions,
     through: Timestamp,
 ) -> (Vec<Contribution>, Vec<Timestamp>) {
@@ -176,7 +177,7 @@ fn derive(
         };
         by_experiment.entry(&row.experiment).or_default().push(fact);
     }
-    let events: Vec<EventFact> = events.iter().map(event_fact).collect();
+    let events: Vec<EventFact> = events.into_iter().map(event_fact).collect();
     let mut contributions = Vec::new();
     let mut dues = BTreeSet::new();
     for (experiment, facts) in by_experiment {
@@ -195,12 +196,13 @@ fn derive(
     (contributions, dues.into_iter().collect())
 }
 
-fn event_fact(row: &EventRow) -> EventFact {
+fn event_fact(row: EventRow) -> EventFact {
     EventFact {
         time: row.event.time,
-        event_id: row.event.event_id.clone(),
-        name: row.event.name.clone(),
+        event_id: row.event.event_id,
+        name: row.event.name,
         value_micros: row.event.value_micros,
+        properties: row.event.properties,
         late: row.event.late,
     }
 }
@@ -241,29 +243,50 @@ fn derive_experiment(
         cell: cell(&first, Measure::Exposed),
         value: 0,
     });
-    let events: Vec<_> = events.iter().filter(|event| event.time < end).cloned().collect();
-    for (_, metric) in &definition.metrics {
-        let value = fold::unit_value(
-            &metric.kind,
+    for measured in &definition.metrics {
+        let value = measured.fold.unit_value(
             first.time,
-            &events,
+            events.iter().filter(|event| event.time < end),
             &experiment.pauses,
             through.min(end),
         );
-        let (measure, value) = match value {
-            UnitValue::Counted { value } => (Measure::Metric(metric.key.clone()), value),
-            UnitValue::Excluded => (Measure::Excluded(metric.key.clone()), 0),
-            UnitValue::Pending { due } => {
-                if due <= end {
-                    dues.insert(due);
-                }
-                continue;
+        match value {
+            UnitValue::Pending { due } if due <= end => {
+                dues.insert(due);
             }
-        };
-        contributions.push(Contribution {
-            cell: cell(&first, measure),
-            value,
-        });
+            value => {
+                let worth = worth(&measured.metric, value).into_iter();
+                contributions.extend(worth.map(|(measure, value)| Contribution {
+                    cell: cell(&first, measure),
+                    value,
+                }));
+            }
+        }
+    }
+}
+
+/// The sums that a unit's `value` of `metric` is part of, and with what.
+fn worth(metric: &Metric, value: UnitValue) -> Vec<(Measure, i64)> {
+    let key = || metric.key.clone();
+    match value {
+        UnitValue::Counted { value } => {
+            let (kept, excess) = metric.winsorize(value);
+            let kept = (Measure::Metric(key()), kept);
+            let excess = excess.map(|excess| (Measure::Excess(key()), excess));
+            std::iter::once(kept).chain(excess).collect()
+        }
+        // The square of a sum has the product in it: so the sum of products needs no column of its own.
+        UnitValue::CountedPair {
+            numerator,
+            denominator,
+        } => vec![
+            (Measure::Metric(key()), numerator),
+            (Measure::Denominator(key()), denominator),
+            (Measure::Total(key()), numerator + denominator),
+        ],
+        UnitValue::Valueless => vec![(Measure::Valueless(key()), 0)],
+        UnitValue::Excluded => vec![(Measure::Excluded(key()), 0)],
+        UnitValue::Pending { .. } => Vec::new(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! A result as a message.
 
-use assay_core::{experiment::Role, metric::Direction};
+use assay_core::{
+    experiment::Role,
+    metric::{Direction, MetricKind},
+};
 use assay_proto::{analysis::v1 as pb, convert::timestamp};
 use assay_stats as stats;
 
@@ -51,7 +54,7 @@ pub(crate) fn result(result: &ExperimentResult) -> pb::ExperimentResult {
 
 fn metric(result: &MetricResult) -> pb::MetricResult {
     let metric = &result.metric;
-    let role = match result.role {
+    let role = match result.listed.role {
         Role::Primary => pb::MetricRole::Primary,
         Role::Secondary => pb::MetricRole::Secondary,
         Role::Guardrail => pb::MetricRole::Guardrail,
@@ -60,10 +63,15 @@ fn metric(result: &MetricResult) -> pb::MetricResult {
         Direction::Increase => pb::Direction::Increase,
         Direction::Decrease => pb::Direction::Decrease,
     };
-    let kind = if metric.kind.is_binary() {
-        pb::MetricKind::Binary
-    } else {
-        pb::MetricKind::Scalar
+    let kind = match metric.kind {
+        MetricKind::Conversion { .. } | MetricKind::Retention { .. } => pb::MetricKind::Binary,
+        MetricKind::Scalar { .. } => pb::MetricKind::Scalar,
+        MetricKind::Ratio { .. } => pb::MetricKind::Ratio,
+        MetricKind::Quantile { .. } => pb::MetricKind::Quantile,
+    };
+    let status = match result.not_computed {
+        None => pb::MetricStatus::Computed,
+        Some(_) => pb::MetricStatus::NotComputedYet,
     };
     pb::MetricResult {
         metric_key: metric.key.to_string(),
@@ -75,6 +83,11 @@ fn metric(result: &MetricResult) -> pb::MetricResult {
         open_window: metric.kind.closes_after().is_none(),
         variants: result.variants.iter().map(variant).collect(),
         comparisons: result.comparisons.iter().map(comparison).collect(),
+        metric_version: metric.meta.version,
+        status: status.into(),
+        status_reason: result.not_computed.unwrap_or_default().to_owned(),
+        cap: metric.cap_micros.map(|cap| cap as f64 / 1e6),
+        margin: result.listed.margin,
     }
 }
 
@@ -90,6 +103,8 @@ fn variant(variant: &VariantEstimate) -> pb::VariantEstimate {
         mean_interval: variant.interval.map(interval),
         probability_best: variant.probability_best,
         expected_loss: variant.expected_loss,
+        valueless_units: variant.valueless,
+        capped_units: variant.capped,
     }
 }
 
@@ -121,6 +136,7 @@ fn comparison(comparison: &Comparison) -> pb::Comparison {
         lift_interval: lift.and_then(|lift| lift.interval).map(interval),
         classic: comparison.classic.map(classic),
         probability_beats_control: comparison.probability_beats_control,
+        uncapped_lift: comparison.uncapped_lift,
     }
 }
 

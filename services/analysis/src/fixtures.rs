@@ -1,7 +1,7 @@
 //! What tests of this crate analyze.
 
 use assay_core::{
-    experiment::{AssignmentSource, Cohort, Experiment, ExposureMode, Variant},
+    experiment::{AssignmentSource, Cohort, Experiment, ExperimentMetric, ExposureMode, Role, Variant},
     flag::Meta,
     key::{ExperimentKey, FlagKey, MetricKey, Namespace, UnitKind, VariantKey},
     lifecycle::State,
@@ -10,6 +10,8 @@ use assay_core::{
     value::Value,
     weights::{Coverage, Weights},
 };
+
+use crate::definitions::Measured;
 
 /// A metric that is better when it is larger.
 pub(crate) fn metric(key: &str, kind: MetricKind) -> Metric {
@@ -21,8 +23,14 @@ pub(crate) fn metric(key: &str, kind: MetricKind) -> Metric {
         kind,
         direction: Direction::Increase,
         unit: String::new(),
+        cap_micros: None,
         meta: Meta::default(),
     }
+}
+
+/// `metric` in this role.
+pub(crate) fn measured(role: Role, metric: Metric) -> Measured {
+    Measured::new(ExperimentMetric::new(metric.key.clone(), role), metric).unwrap()
 }
 
 /// A running experiment `gate` with an even split of `variants`.

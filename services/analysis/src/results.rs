@@ -1,17 +1,20 @@
 //! Use case: an experiment's result, from sums alone: its cost does not grow with events or units.
 
-use std::collections::BTreeMap;
+mod figures;
+mod totals;
 
 use assay_core::{
-    experiment::{Experiment, Role},
+    experiment::{Experiment, ExperimentMetric, Role},
     key::{ExperimentKey, Namespace, VariantKey},
     lifecycle::State,
-    metric::{Direction, Metric, MetricKind},
+    metric::Metric,
     time::Timestamp,
 };
 use assay_stats as stats;
 use assay_storage::analysis_store::{CellKey, Measure, Sums, Tally};
-use stats::{Alpha, CohortCounts, Estimate, Interval, Moments, Proportion, Ptbb, Scale, SrmChi2};
+use stats::{Alpha, CohortCounts, Estimate, Interval, SrmChi2};
+
+use self::totals::Totals;
 
 use crate::{
     Analysis,
@@ -45,9 +48,12 @@ pub(crate) struct VariantCount {
 #[derive(Debug)]
 pub(crate) struct MetricResult {
     pub(crate) metric: Metric,
-    pub(crate) role: Role,
+    pub(crate) listed: ExperimentMetric,
     pub(crate) variants: Vec<VariantEstimate>,
+    /// Empty when figures are not computed.
     pub(crate) comparisons: Vec<Comparison>,
+    /// Why figures are not computed, for people; absent when they are.
+    pub(crate) not_computed: Option<&'static str>,
 }
 
 /// What one variant says about one metric.
@@ -58,6 +64,10 @@ pub(crate) struct VariantEstimate {
     pub(crate) interval: Option<Interval>,
     pub(crate) pending: i64,
     pub(crate) excluded: i64,
+    /// Units without any value.
+    pub(crate) valueless: i64,
+    /// Counted units whose value was above the cap.
+    pub(crate) capped: i64,
     pub(crate) probability_best: Option<f64>,
     pub(crate) expected_loss: Option<f64>,
 }
@@ -71,6 +81,8 @@ pub(crate) struct Comparison {
     pub(crate) overflow: bool,
     pub(crate) classic: Option<Classic>,
     pub(crate) probability_beats_control: Option<f64>,
+    /// The lift without the metric's cap.
+    pub(crate) uncapped_lift: Option<f64>,
 }
 
 /// A test that is valid at one look planned beforehand.
@@ -132,7 +144,7 @@ pub(crate) fn compute(
     } = definition;
     let totals = Totals::of(&experiment, cells);
     let alpha = Alpha::new(1.0 - experiment.confidence).unwrap_or(Alpha::DEFAULT);
-    metrics.sort_by_key(|(role, _)| rank(*role));
+    metrics.sort_by_key(|measured| rank(measured.listed.role));
     ExperimentResult {
         computed_at,
         data_through,
@@ -140,7 +152,7 @@ pub(crate) fn compute(
         srm: srm(&experiment, cells),
         metrics: metrics
             .into_iter()
-            .map(|(role, metric)| metric_result(&experiment, role, metric, &totals, alpha))
+            .map(|measured| figures::of(&experiment, measured, &totals, alpha))
             .collect(),
         tally,
         counting,
@@ -153,44 +165,6 @@ fn rank(role: Role) -> u8 {
         Role::Primary => 0,
         Role::Guardrail => 1,
         Role::Secondary => 2,
-    }
-}
-
-/// Sums over cohorts and days, by variant and measure; `None` where they leave 128 bits.
-struct Totals<'a>(BTreeMap<(&'a VariantKey, &'a Measure), Option<Moments>>);
-
-impl<'a> Totals<'a> {
-    fn of(experiment: &Experiment, cells: &'a [(CellKey, Sums)]) -> Self {
-        let mut totals: BTreeMap<_, Option<Moments>> = BTreeMap::new();
-        for (key, sums) in cells.iter().filter(|(key, _)| key.experiment == experiment.key) {
-            let total = totals
-                .entry((&key.variant, &key.measure))
-                .or_insert(Some(Moments::default()));
-            *total = total.and_then(|total| total.merge(moments(sums)).ok());
-        }
-        Self(totals)
-    }
-
-    fn get(&self, variant: &VariantKey, measure: &Measure) -> Option<Moments> {
-        self.0
-            .get(&(variant, measure))
-            .copied()
-            .unwrap_or(Some(Moments::default()))
-    }
-
-    fn units(&self, variant: &VariantKey, measure: &Measure) -> i64 {
-        self.get(variant, measure)
-            .and_then(|m| i64::try_from(m.n).ok())
-            .unwrap_or(i64::MAX)
-    }
-}
-
-fn moments(sums: &Sums) -> Moments {
-    Moments {
-        n: sums.n.into(),
-        nonzero: sums.nonzero.into(),
-        sum_y: sums.sum,
-        sum_yy: sums.sum_squares,
     }
 }
 
@@ -243,153 +217,6 @@ fn srm(experiment: &Experiment, cells: &[(CellKey, Sums)]) -> SrmChi2 {
         .map(|(counts, weights)| CohortCounts { counts, weights })
         .collect();
     stats::srm_chi2(&cohorts)
-}
-
-fn metric_result(
-    experiment: &Experiment,
-    role: Role,
-    metric: Metric,
-    totals: &Totals<'_>,
-    alpha: Alpha,
-) -> MetricResult {
-    let measure = Measure::Metric(metric.key.clone());
-    let excluded = Measure::Excluded(metric.key.clone());
-    let scale = if metric.kind.is_binary() {
-        Scale::ONE
-    } else {
-        Scale::MICRO
-    };
-    let sums: Vec<Option<Moments>> = experiment
-        .variants
-        .iter()
-        .map(|v| totals.get(&v.key, &measure))
-        .collect();
-    let estimates: Vec<Estimate> = sums
-        .iter()
-        .map(|m| m.map(|m| m.estimate(scale)).unwrap_or_default())
-        .collect();
-    let probabilities = probabilities(&metric, &estimates);
-    let variants = experiment
-        .variants
-        .iter()
-        .zip(&estimates)
-        .enumerate()
-        .map(|(i, (variant, estimate))| {
-            let excluded = totals.units(&variant.key, &excluded);
-            let counted = i64::try_from(estimate.n).unwrap_or(i64::MAX);
-            VariantEstimate {
-                variant: variant.key.clone(),
-                estimate: *estimate,
-                interval: mean_interval(&metric.kind, estimate, alpha),
-                pending: totals.units(&variant.key, &Measure::Exposed) - counted - excluded,
-                excluded,
-                probability_best: probabilities.as_ref().and_then(|p| p.prob_best.get(i).copied()),
-                expected_loss: probabilities
-                    .as_ref()
-                    .and_then(|p| p.expected_loss.get(i).copied()),
-            }
-        });
-    let variants = variants.collect();
-    let mut comparisons = comparisons(
-        experiment,
-        &metric.kind,
-        &estimates,
-        probabilities.as_ref(),
-        alpha,
-    );
-    for (comparison, treatment) in comparisons.iter_mut().zip(sums.iter().skip(1)) {
-        comparison.overflow = sums.first().is_none_or(Option::is_none) || treatment.is_none();
-    }
-    MetricResult {
-        metric,
-        role,
-        variants,
-        comparisons,
-    }
-}
-
-fn kind(kind: &MetricKind) -> stats::Kind {
-    if kind.is_binary() {
-        stats::Kind::Binary
-    } else {
-        stats::Kind::Scalar
-    }
-}
-
-fn proportion(estimate: &Estimate) -> Proportion {
-    Proportion {
-        successes: estimate.nonzero,
-        n: estimate.n,
-    }
-}
-
-fn mean_interval(kind: &MetricKind, estimate: &Estimate, alpha: Alpha) -> Option<Interval> {
-    if kind.is_binary() {
-        stats::wilson(proportion(estimate), alpha)
-    } else {
-        stats::mean_interval(estimate, alpha)
-    }
-}
-
-fn probabilities(metric: &Metric, estimates: &[Estimate]) -> Option<Ptbb> {
-    let direction = match metric.direction {
-        Direction::Increase => stats::Direction::Increase,
-        Direction::Decrease => stats::Direction::Decrease,
-    };
-    if metric.kind.is_binary() {
-        let rates: Vec<_> = estimates.iter().map(proportion).collect();
-        return stats::ptbb_beta(&rates, stats::BetaPrior::JEFFREYS, direction);
-    }
-    stats::ptbb_estimates(estimates, direction)
-}
-
-fn comparisons(
-    experiment: &Experiment,
-    metric: &MetricKind,
-    estimates: &[Estimate],
-    probabilities: Option<&Ptbb>,
-    alpha: Alpha,
-) -> Vec<Comparison> {
-    let Some((control, treatments)) = estimates.split_first() else {
-        return Vec::new();
-    };
-    let design = stats::Design {
-        kind: kind(metric),
-        alpha,
-        mode: stats::Mode::Hybrid,
-        tuning_units: stats::tuning_units(None),
-    };
-    let variants = experiment.variants.iter().skip(1).zip(treatments).enumerate();
-    variants
-        .map(|(i, (variant, treatment))| Comparison {
-            variant: variant.key.clone(),
-            figures: stats::compare(control, treatment, 0.0, &design),
-            overflow: false,
-            classic: classic(metric, control, treatment, alpha),
-            probability_beats_control: probabilities
-                .and_then(|p| p.prob_beats_control.get(i + 1).copied().flatten()),
-        })
-        .collect()
-}
-
-fn classic(metric: &MetricKind, control: &Estimate, treatment: &Estimate, alpha: Alpha) -> Option<Classic> {
-    if metric.is_binary() {
-        let z = stats::two_proportion_z(proportion(control), proportion(treatment), alpha)?;
-        let (statistic, p_value) = z.z.zip(z.p_value)?;
-        return Some(Classic {
-            test: ClassicTest::TwoProportionZ,
-            statistic,
-            p_value,
-            interval: z.interval,
-        });
-    }
-    let welch = stats::welch(control, treatment, alpha)?;
-    Some(Classic {
-        test: ClassicTest::Welch,
-        statistic: welch.t,
-        p_value: welch.p_value,
-        interval: welch.interval,
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! What metrics must keep besides their own rules: what an experiment measures does not change beneath it.
+//!
+//! Results are read from the sums that a definition made, so the definition (kind, direction, cap) is locked from Start on, for ended and
+//! archived experiments too: all versions that a result may name measure the same. Texts and the unit of display may change.
 
 use assay_core::{
     experiment::Experiment,
+    lifecycle::State,
     metric::Metric,
     validate::{self, Findings},
 };
@@ -30,23 +34,30 @@ impl Simple for Metric {
         _: u64,
         writes: Writes,
     ) -> Result<Changed, Error> {
-        if updated.kind == current.kind {
+        if updated.measures_as(current) {
             return Ok(writes.into());
         }
-        let by = current.users(truth, call).await?;
-        if by.is_empty() {
-            return Ok(writes.into());
+        let users = measuring(current, truth, call).await?;
+        let (drafts, started): (Vec<_>, Vec<_>) = users.into_iter().partition(|e| e.state == State::Draft);
+        if started.is_empty() {
+            // One of them may be started meanwhile.
+            return Ok(writes.check(&drafts).into());
         }
-        let remedy = "what it measures is fixed while they refer to it; create another metric";
+        let remedy = "what it measures is fixed for their results; create another metric";
         Err(Error::InUse {
             what: name::<Self>(current.key()),
-            by,
+            by: names(&started),
             remedy,
         })
     }
 
     async fn users(&self, truth: &Truth, call: &Call) -> Result<Vec<String>, Error> {
-        let measures = |e: &Experiment| e.metrics.iter().any(|measured| measured.metric == self.key);
-        Ok(names(&experiments(truth, call, measures).await?))
+        Ok(names(&measuring(self, truth, call).await?))
     }
+}
+
+/// The experiments that measure `metric`.
+async fn measuring(metric: &Metric, truth: &Truth, call: &Call) -> Result<Vec<Experiment>, Error> {
+    let measures = |e: &Experiment| e.metrics.iter().any(|measured| measured.metric == metric.key);
+    experiments(truth, call, measures).await
 }

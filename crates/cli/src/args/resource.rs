@@ -1,5 +1,7 @@
 //! Resources written as options: the common cases. Each struct writes what it was given into the document that a file would be.
 
+mod metric;
+
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -11,6 +13,8 @@ use crate::{
         share::Share,
     },
 };
+
+pub(crate) use metric::MetricFields;
 
 /// A document with the API's JSON names.
 pub(crate) type Document = Map<String, Value>;
@@ -134,112 +138,6 @@ impl Fields for SegmentFields {
     }
 }
 
-/// A metric.
-#[derive(Debug, Args)]
-pub(crate) struct MetricFields {
-    #[command(flatten)]
-    texts: Texts,
-    /// Share of units with this event.
-    #[arg(long, value_name = "EVENT", group = "kind")]
-    conversion: Option<String>,
-    /// Share of units that come back on this day after their first exposure.
-    #[arg(long, value_name = "DAY", group = "kind", allow_negative_numbers = true)]
-    retention: Option<u32>,
-    /// A number for each unit, from the values of this event.
-    #[arg(long, value_name = "EVENT", group = "kind")]
-    scalar: Option<String>,
-    /// With --retention: the event that counts as coming back. Default: any.
-    #[arg(long)]
-    event: Option<String>,
-    /// With --retention: how many days count.
-    #[arg(long, allow_negative_numbers = true)]
-    width_days: Option<u32>,
-    /// With --conversion or --scalar: how long events count after the first exposure, such as 7d. Default: for ever.
-    #[arg(long)]
-    window: Option<String>,
-    /// With --scalar: `sum`, `count`, `max` or `last`.
-    #[arg(long)]
-    aggregation: Option<String>,
-    /// Which way is better: `increase` or `decrease`.
-    #[arg(long)]
-    direction: Option<String>,
-    /// Unit of the values for people, such as USD; shares have none, so not with --conversion or --retention.
-    #[arg(long)]
-    unit: Option<String>,
-}
-
-impl MetricFields {
-    /// Refuses options that say nothing about the kind that is given. They are looked at here, for clap does not ask for what an option
-    /// requires when that conflicts with another option.
-    fn check(&self) -> Result<(), Error> {
-        let kinds = [
-            ("--conversion", self.conversion.is_some()),
-            ("--retention", self.retention.is_some()),
-            ("--scalar", self.scalar.is_some()),
-        ];
-        let kind = kinds
-            .into_iter()
-            .find_map(|(option, given)| given.then_some(option));
-        // What is kept with the kind cannot be changed without it; the unit can.
-        let fits: [(&str, bool, &[&str], bool); 5] = [
-            ("--event", self.event.is_some(), &["--retention"], true),
-            ("--width-days", self.width_days.is_some(), &["--retention"], true),
-            (
-                "--window",
-                self.window.is_some(),
-                &["--conversion", "--scalar"],
-                true,
-            ),
-            ("--aggregation", self.aggregation.is_some(), &["--scalar"], true),
-            ("--unit", self.unit.is_some(), &["--scalar"], false),
-        ];
-        for (option, given, fitting, needs_kind) in fits {
-            let problem = match kind {
-                Some(kind) if !fitting.contains(&kind) => format!("not with {kind}"),
-                None if needs_kind => "give that, too".to_owned(),
-                _ => continue,
-            };
-            if given {
-                let fitting = fitting.join(" or ");
-                return Err(Error::Usage(format!("{option} goes with {fitting}: {problem}")));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Fields for MetricFields {
-    fn write(self, document: &mut Document) -> Result<(), Error> {
-        self.check()?;
-        self.texts.write(document);
-        set(document, "direction", self.direction);
-        set(document, "unit", self.unit);
-        let window = self.window.unwrap_or_default();
-        let kind = if let Some(event) = self.conversion {
-            ("conversion", json!({ "event": event, "window": window }))
-        } else if let Some(day) = self.retention {
-            let (event, width) = (self.event.unwrap_or_default(), self.width_days.unwrap_or(1));
-            (
-                "retention",
-                json!({ "event": event, "day": day, "widthDays": width }),
-            )
-        } else if let Some(event) = self.scalar {
-            let aggregation = self.aggregation.unwrap_or_default();
-            (
-                "scalar",
-                json!({ "event": event, "aggregation": aggregation, "window": window }),
-            )
-        } else {
-            return Ok(());
-        };
-        for name in ["conversion", "retention", "scalar"] {
-            document.remove(name);
-        }
-        document.insert(kind.0.to_owned(), kind.1);
-        Ok(())
-    }
-}
-
 /// An experiment.
 #[derive(Debug, Args)]
 pub(crate) struct ExperimentFields {
@@ -278,8 +176,8 @@ pub(crate) struct ExperimentFields {
     /// What another flag must serve a unit, such as `checkout=true`.
     #[arg(long = "prerequisite", value_name = "FLAG=VALUE")]
     prerequisites: Vec<String>,
-    /// What is measured, with its role: primary, secondary or guardrail.
-    #[arg(long = "metric", value_name = "KEY[:ROLE]")]
+    /// What is measured, with its role: primary, secondary or guardrail; a guardrail may have a margin, such as `refunds:guardrail:2%`.
+    #[arg(long = "metric", value_name = "KEY[:ROLE[:MARGIN]]")]
     metrics: Vec<ExperimentMetric>,
     /// Confidence of its intervals, above 0.5 and below 1. Default: 0.95.
     #[arg(long, allow_hyphen_values = true, value_parser = confidence)]
@@ -421,7 +319,7 @@ fn write_weights(document: &mut Document, weights: &[String]) -> Result<(), Erro
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Parser;
 
     use super::*;
@@ -432,7 +330,10 @@ mod tests {
         fields: F,
     }
 
-    fn written<F: Args + Fields>(options: &[&str], mut document: Document) -> Result<Value, String> {
+    pub(crate) fn written<F: Args + Fields>(
+        options: &[&str],
+        mut document: Document,
+    ) -> Result<Value, String> {
         let options = Options::<F>::try_parse_from([&["x"], options].concat()).map_err(|e| e.to_string())?;
         options.fields.write(&mut document).map_err(|e| e.to_string())?;
         Ok(document.into())
@@ -471,37 +372,6 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_does_not_fit_the_kind_is_refused_by_name() {
-        let kinds = [["--conversion", "buy"], ["--retention", "7"], ["--scalar", "buy"]];
-        let options = [
-            (["--event", "x"], vec!["--retention"]),
-            (["--width-days", "2"], vec!["--retention"]),
-            (["--window", "7d"], vec!["--conversion", "--scalar"]),
-            (["--aggregation", "max"], vec!["--scalar"]),
-            (["--unit", "USD"], vec!["--scalar"]),
-        ];
-        for (option, fits) in options {
-            for kind in kinds {
-                let found = written::<MetricFields>(&[kind, option].concat(), Document::new());
-                match fits.contains(&kind[0]) {
-                    true => assert!(found.is_ok(), "{kind:?} {option:?}: {found:?}"),
-                    false => {
-                        let expected = format!(
-                            "{} goes with {}: not with {}",
-                            option[0],
-                            fits.join(" or "),
-                            kind[0]
-                        );
-                        assert_eq!(found, Err(expected));
-                    }
-                }
-            }
-            let alone = written::<MetricFields>(&option, Document::new());
-            assert_eq!(alone.is_ok(), option[0] == "--unit", "{alone:?}");
-        }
-    }
-
-    #[test]
     fn a_confidence_that_is_none_is_refused_by_name() {
         for good in ["0.9", "0.51", "0.999"] {
             assert!(written::<ExperimentFields>(&["--confidence", good], Document::new()).is_ok());
@@ -513,19 +383,5 @@ mod tests {
                 "{bad}: {error}"
             );
         }
-    }
-
-    #[test]
-    fn a_metric_is_of_one_kind() {
-        let changed = json!({"conversion": {"event": "buy"}});
-        let Value::Object(changed) = changed else {
-            unreachable!("it is an object")
-        };
-        let metric = written::<MetricFields>(&["--retention", "7"], changed).unwrap();
-        assert_eq!(
-            metric,
-            json!({"retention": {"event": "", "day": 7, "widthDays": 1}})
-        );
-        assert!(written::<MetricFields>(&["--retention", "7", "--scalar", "x"], Document::new()).is_err());
     }
 }

@@ -80,6 +80,7 @@ async fn prepare(stage: &Stage) -> Result<(), Error> {
             event: SESSION.into(),
             day,
             width_days: 1,
+            ..Default::default()
         };
         let metric = pb::Metric {
             key: key.into(),

@@ -128,6 +128,7 @@ async fn prepare(stage: &Stage) -> Result<(), Error> {
     let conversion = pb::ConversionMetric {
         event: METRIC.into(),
         window: None,
+        ..Default::default()
     };
     let metric = pb::Metric {
         key: METRIC.into(),

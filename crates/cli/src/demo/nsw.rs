@@ -71,6 +71,7 @@ async fn prepare(stage: &Stage) -> Result<(), Error> {
         event: EVENT.into(),
         aggregation: pb::Aggregation::Sum.into(),
         window: None,
+        ..Default::default()
     };
     let metric = pb::Metric {
         key: METRIC.into(),

@@ -69,5 +69,6 @@ pub(super) fn measured(metric_key: &str, role: pb::MetricRole) -> pb::Experiment
     pb::ExperimentMetric {
         metric_key: metric_key.to_owned(),
         role: role.into(),
+        ..Default::default()
     }
 }

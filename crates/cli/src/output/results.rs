@@ -42,8 +42,19 @@ fn block(metric: &pb::MetricResult, confidence: f64) -> String {
     } else {
         ""
     };
-    let mut lines = vec![format!("{} ({role}{unit}, {better}{open})", metric.metric_key)];
+    let cap = metric
+        .cap
+        .map(|cap| format!(", capped at {}", number::number(cap)))
+        .unwrap_or_default();
+    let mut lines = vec![format!(
+        "{} ({role}{unit}, {better}{open}{cap})",
+        metric.metric_key
+    )];
     lines.push(indented(&estimates(metric, confidence), "  "));
+    if metric.status() == pb::MetricStatus::NotComputedYet {
+        lines.push(format!("  not computed yet: {}", metric.status_reason));
+        return lines.join("\n");
+    }
     lines.push("  classic (valid at one look planned beforehand)".to_owned());
     lines.extend(
         metric
@@ -102,12 +113,27 @@ fn estimates(metric: &pb::MetricResult, confidence: f64) -> String {
         let left_out = [
             (variant.pending_units, "window not closed yet"),
             (variant.excluded_units, "met a pause"),
+            (variant.valueless_units, "no event with a value"),
         ];
         for (n, why) in left_out.into_iter().filter(|(n, _)| *n > 0) {
             text.push_str(&format!(
                 "\n {}: not in the numbers: {} ({why})",
                 variant.variant_key,
                 number::count(n)
+            ));
+        }
+        if variant.capped_units > 0 {
+            let against = metric
+                .comparisons
+                .iter()
+                .find(|c| c.variant_key == variant.variant_key);
+            let uncapped = against.and_then(|c| c.uncapped_lift).map(number::lift);
+            let uncapped = uncapped.map(|lift| format!("; lift without the cap {lift}"));
+            text.push_str(&format!(
+                "\n {}: {} units capped{}",
+                variant.variant_key,
+                number::count(variant.capped_units),
+                uncapped.unwrap_or_default()
             ));
         }
     }

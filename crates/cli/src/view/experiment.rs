@@ -252,10 +252,10 @@ impl View for Experiment {
             let weight = v.weight.map(|share| number::share(share.0)).unwrap_or_default();
             format!("{}  {weight}  {}", v.key, v.value)
         });
-        let metrics = self
-            .metrics
-            .iter()
-            .map(|m| format!("{} ({})", m.metric_key, m.role.to_lowercase()));
+        let metrics = self.metrics.iter().map(|m| match m.margin {
+            Some(margin) => format!("{} ({}, margin {margin})", m.metric_key, m.role.to_lowercase()),
+            None => format!("{} ({})", m.metric_key, m.role.to_lowercase()),
+        });
         let overrides = self
             .qa_overrides
             .iter()

@@ -3,10 +3,14 @@
 use assay_proto::config::v1 as pb;
 use serde::{Deserialize, Serialize};
 
+mod kind;
+
+pub(crate) use kind::{Conversion, Quantile, Ratio, Retention, Scalar};
+
 use super::{View, day, is_zero, text};
 use crate::error::Error;
 
-/// A metric: exactly one of `conversion`, `retention` and `scalar`.
+/// A metric: exactly one of `conversion`, `retention`, `scalar`, `ratio` and `quantile`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Metric {
@@ -22,9 +26,17 @@ pub(crate) struct Metric {
     pub(crate) retention: Option<Retention>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) scalar: Option<Scalar>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ratio: Option<Ratio>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quantile: Option<Quantile>,
     pub(crate) direction: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) unit: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cap: Option<f64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) source: String,
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) version: u64,
     #[serde(skip_serializing_if = "is_zero")]
@@ -33,35 +45,6 @@ pub(crate) struct Metric {
     pub(crate) created_at: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) updated_at: String,
-}
-
-/// Share of units with an event.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Conversion {
-    pub(crate) event: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(crate) window: String,
-}
-
-/// Share of units that come back on a day.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Retention {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(crate) event: String,
-    pub(crate) day: u32,
-    pub(crate) width_days: u32,
-}
-
-/// A number for each unit.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Scalar {
-    pub(crate) event: String,
-    pub(crate) aggregation: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(crate) window: String,
 }
 
 impl View for Metric {
@@ -77,6 +60,8 @@ impl View for Metric {
             description: metric.description,
             direction: text::name_of::<pb::Direction>(metric.direction),
             unit: metric.unit,
+            cap: metric.cap,
+            source: text::name_of::<pb::MetricSource>(metric.source),
             version: metric.version,
             generation: metric.generation,
             created_at: text::time(metric.created_at),
@@ -84,54 +69,31 @@ impl View for Metric {
             ..Self::default()
         };
         match metric.kind {
-            Some(pb::metric::Kind::Conversion(c)) => {
-                view.conversion = Some(Conversion {
-                    event: c.event,
-                    window: text::duration(c.window),
-                });
-            }
-            Some(pb::metric::Kind::Retention(r)) => {
-                view.retention = Some(Retention {
-                    event: r.event,
-                    day: r.day,
-                    width_days: r.width_days,
-                });
-            }
-            Some(pb::metric::Kind::Scalar(s)) => {
-                let aggregation = text::name_of::<pb::Aggregation>(s.aggregation);
-                view.scalar = Some(Scalar {
-                    event: s.event,
-                    aggregation,
-                    window: text::duration(s.window),
-                });
-            }
+            Some(pb::metric::Kind::Conversion(c)) => view.conversion = Some(Conversion::of(c)),
+            Some(pb::metric::Kind::Retention(r)) => view.retention = Some(Retention::of(r)),
+            Some(pb::metric::Kind::Scalar(s)) => view.scalar = Some(Scalar::of(s)),
+            Some(pb::metric::Kind::Ratio(r)) => view.ratio = Some(Ratio::of(r)),
+            Some(pb::metric::Kind::Quantile(q)) => view.quantile = Some(Quantile::of(q)),
             None => {}
         }
         view
     }
 
     fn message(self) -> Result<pb::Metric, Error> {
-        let kind = match (self.conversion, self.retention, self.scalar) {
-            (Some(c), None, None) => Some(pb::metric::Kind::Conversion(pb::ConversionMetric {
-                event: c.event,
-                window: text::parse_duration(&c.window, "conversion.window")?,
-            })),
-            (None, Some(r), None) => Some(pb::metric::Kind::Retention(pb::RetentionMetric {
-                event: r.event,
-                day: r.day,
-                width_days: r.width_days,
-            })),
-            (None, None, Some(s)) => Some(pb::metric::Kind::Scalar(pb::ScalarMetric {
-                event: s.event,
-                aggregation: text::named::<pb::Aggregation>(&s.aggregation, "scalar.aggregation")?.into(),
-                window: text::parse_duration(&s.window, "scalar.window")?,
-            })),
-            _ => {
-                return Err(Error::Usage(
-                    "a metric is one of conversion, retention and scalar; give one, such as --conversion EVENT".into(),
-                ));
-            }
+        let kinds = [
+            self.conversion.map(Conversion::message),
+            self.retention.map(Retention::message),
+            self.scalar.map(Scalar::message),
+            self.ratio.map(Ratio::message),
+            self.quantile.map(Quantile::message),
+        ];
+        let mut kinds = kinds.into_iter().flatten();
+        let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+            return Err(Error::Usage(
+                "a metric is one of conversion, retention, scalar, ratio and quantile; give one, such as --conversion EVENT".into(),
+            ));
         };
+        let kind = Some(kind?);
         Ok(pb::Metric {
             namespace: self.namespace,
             key: self.key,
@@ -140,6 +102,8 @@ impl View for Metric {
             kind,
             direction: text::named::<pb::Direction>(&self.direction, "direction")?.into(),
             unit: self.unit,
+            cap: self.cap,
+            source: text::named::<pb::MetricSource>(&self.source, "source")?.into(),
             version: self.version,
             ..pb::Metric::default()
         })
@@ -164,6 +128,7 @@ impl View for Metric {
             ("measures", self.measures()),
             ("direction", self.direction.clone()),
             ("unit", self.unit.clone()),
+            ("cap", self.cap.map(|cap| cap.to_string()).unwrap_or_default()),
             (
                 "version",
                 format!("{} (generation {})", self.version, self.generation),
@@ -177,31 +142,13 @@ impl View for Metric {
 impl Metric {
     /// What is measured, in words.
     fn measures(&self) -> String {
-        let within = |window: &str| {
-            if window.is_empty() {
-                String::new()
-            } else {
-                format!(" within {window}")
-            }
-        };
-        match (&self.conversion, &self.retention, &self.scalar) {
-            (Some(c), _, _) => format!("conversion: {}{}", c.event, within(&c.window)),
-            (_, Some(r), _) => {
-                let width = if r.width_days > 1 {
-                    format!(" to {}", r.day + r.width_days - 1)
-                } else {
-                    String::new()
-                };
-                let event = if r.event.is_empty() { "any event" } else { &r.event };
-                format!("retention on day {}{width}: {event}", r.day)
-            }
-            (_, _, Some(s)) => format!(
-                "{} of {}{}",
-                s.aggregation.to_lowercase(),
-                s.event,
-                within(&s.window)
-            ),
-            _ => String::new(),
-        }
+        let kinds = [
+            self.conversion.as_ref().map(ToString::to_string),
+            self.retention.as_ref().map(ToString::to_string),
+            self.scalar.as_ref().map(ToString::to_string),
+            self.ratio.as_ref().map(ToString::to_string),
+            self.quantile.as_ref().map(ToString::to_string),
+        ];
+        kinds.into_iter().flatten().collect()
     }
 }

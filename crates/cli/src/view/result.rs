@@ -48,6 +48,14 @@ struct Metric {
     direction: String,
     unit: String,
     open_window: bool,
+    metric_version: u64,
+    status: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    status_reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cap: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    margin: Option<f64>,
     variants: Vec<Estimate>,
     comparisons: Vec<Comparison>,
 }
@@ -60,6 +68,8 @@ struct Estimate {
     nonzero_units: i64,
     pending_units: i64,
     excluded_units: i64,
+    valueless_units: i64,
+    capped_units: i64,
     mean: Option<f64>,
     mean_interval: Option<Interval>,
     probability_best: Option<f64>,
@@ -78,6 +88,8 @@ struct Comparison {
     lift_interval: Option<Interval>,
     classic: Option<Classic>,
     probability_beats_control: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncapped_lift: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -150,6 +162,11 @@ fn metric(metric: pb::MetricResult) -> Metric {
         direction: text::name_of::<pb::Direction>(metric.direction),
         unit: metric.unit,
         open_window: metric.open_window,
+        metric_version: metric.metric_version,
+        status: text::name_of::<pb::MetricStatus>(metric.status),
+        status_reason: metric.status_reason,
+        cap: metric.cap,
+        margin: metric.margin,
         variants: metric.variants.into_iter().map(estimate).collect(),
         comparisons: metric.comparisons.into_iter().map(comparison).collect(),
     }
@@ -162,6 +179,8 @@ fn estimate(estimate: pb::VariantEstimate) -> Estimate {
         nonzero_units: estimate.nonzero_units,
         pending_units: estimate.pending_units,
         excluded_units: estimate.excluded_units,
+        valueless_units: estimate.valueless_units,
+        capped_units: estimate.capped_units,
         mean: estimate.mean,
         mean_interval: interval(estimate.mean_interval),
         probability_best: estimate.probability_best,
@@ -186,6 +205,7 @@ fn comparison(comparison: pb::Comparison) -> Comparison {
         lift_interval: interval(comparison.lift_interval),
         classic,
         probability_beats_control: comparison.probability_beats_control,
+        uncapped_lift: comparison.uncapped_lift,
     }
 }
 

@@ -111,7 +111,8 @@ impl Rule {
     }
 }
 
-fn messages(rules: Vec<Rule>, path: &str) -> Result<Vec<pb::Rule>, Error> {
+/// The messages of `rules`, which stand at `path`.
+pub(crate) fn messages(rules: Vec<Rule>, path: &str) -> Result<Vec<pb::Rule>, Error> {
     let numbered = rules.into_iter().enumerate();
     numbered
         .map(|(i, rule)| rule.message(&format!("{path}[{i}]")))

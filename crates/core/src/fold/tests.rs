@@ -5,7 +5,14 @@ use std::time::Duration;
 use proptest::{prelude::*, sample::subsequence};
 
 use super::*;
-use crate::{fixtures::variant_key, time::MICROS_PER_DAY};
+use crate::{
+    fixtures::variant_key,
+    metric::{Aggregation, Quantity},
+    record::MAX_VALUE_MICROS,
+    segment::{Operator, Rule},
+    time::MICROS_PER_DAY,
+    value::Attribute,
+};
 
 const EXPOSED: i64 = 10 * MICROS_PER_DAY;
 const HOUR: i64 = MICROS_PER_DAY / 24;
@@ -21,6 +28,7 @@ fn purchase(after: i64, value: i64) -> EventFact {
         event_id: format!("{after}/{value}"),
         name: "purchase".into(),
         value_micros: Some(value),
+        properties: Attributes::new(),
         late: false,
     }
 }
@@ -28,14 +36,14 @@ fn purchase(after: i64, value: i64) -> EventFact {
 fn conversion(window_hours: Option<u64>) -> MetricKind {
     MetricKind::Conversion {
         event: "purchase".into(),
+        filters: vec![],
         window: window_hours.map(|h| Duration::from_secs(h * 3600)),
     }
 }
 
 fn scalar(aggregation: Aggregation) -> MetricKind {
     MetricKind::Scalar {
-        event: "purchase".into(),
-        aggregation,
+        quantity: Quantity::new("purchase", aggregation),
         window: None,
     }
 }
@@ -43,6 +51,7 @@ fn scalar(aggregation: Aggregation) -> MetricKind {
 fn retention(day: u32, width_days: u32) -> MetricKind {
     MetricKind::Retention {
         event: None,
+        filters: vec![],
         day,
         width_days,
     }
@@ -62,7 +71,8 @@ fn serve_default(from: i64, to: i64) -> Pause {
 
 /// The value at τ = first exposure + `through`.
 fn value(kind: &MetricKind, events: &[EventFact], pauses: &[Pause], through: i64) -> UnitValue {
-    unit_value(kind, at(EXPOSED), events, pauses, at(EXPOSED + through))
+    let fold = MetricFold::new(kind).unwrap();
+    fold.unit_value(at(EXPOSED), events.iter(), pauses, at(EXPOSED + through))
 }
 
 fn counted(value: i64) -> UnitValue {
@@ -94,8 +104,7 @@ fn a_windowed_metric_waits_for_its_window_to_close() {
     assert_eq!(value(&day, &bought, &[], MICROS_PER_DAY), counted(1));
     assert_eq!(value(&day, &[], &[], MICROS_PER_DAY), counted(0));
     let sum = MetricKind::Scalar {
-        event: "purchase".into(),
-        aggregation: Aggregation::Sum,
+        quantity: Quantity::new("purchase", Aggregation::Sum),
         window: Some(Duration::from_secs(3600)),
     };
     assert_eq!(value(&sum, &[purchase(0, 5)], &[], HOUR - 1), pending(HOUR));
@@ -127,6 +136,7 @@ fn retention_looks_at_days_of_24_hours_from_exposure() {
     assert_eq!(value(&d7, &[purchase(from, 0)], &[], due - 1), pending(due));
     let opened = MetricKind::Retention {
         event: Some("open".into()),
+        filters: vec![],
         day: 7,
         width_days: 2,
     };
@@ -174,6 +184,132 @@ fn aggregations_make_one_number() {
     assert_eq!(
         value(&scalar(Aggregation::Max), &[purchase(0, -5)], &[], 100),
         counted(-5)
+    );
+}
+
+fn with(properties: &[(&str, Attribute)], event: EventFact) -> EventFact {
+    let properties = properties
+        .iter()
+        .map(|(name, value)| ((*name).into(), value.clone()));
+    EventFact {
+        properties: properties.collect(),
+        ..event
+    }
+}
+
+fn in_country(country: &str) -> Vec<Rule> {
+    vec![Rule {
+        attribute: "country".into(),
+        operator: Operator::Eq,
+        operands: vec![country.into()],
+    }]
+}
+
+#[test]
+fn filters_let_through_events_whose_properties_they_match() {
+    let events = [
+        with(&[("country", "DE".into())], purchase(1, 1)),
+        with(&[("country", "AT".into())], purchase(2, 10)),
+        purchase(3, 100),
+    ];
+    let sum = |filters| MetricKind::Scalar {
+        quantity: Quantity {
+            filters,
+            ..Quantity::new("purchase", Aggregation::Sum)
+        },
+        window: None,
+    };
+    assert_eq!(value(&sum(vec![]), &events, &[], 9), counted(111));
+    assert_eq!(value(&sum(in_country("AT")), &events, &[], 9), counted(10));
+    let both = [in_country("AT"), in_country("DE")].concat();
+    assert_eq!(value(&sum(both), &events, &[], 9), counted(0));
+    let bought_in = |country| MetricKind::Conversion {
+        event: "purchase".into(),
+        filters: in_country(country),
+        window: None,
+    };
+    assert_eq!(value(&bought_in("DE"), &events, &[], 9), counted(1));
+    assert_eq!(value(&bought_in("CH"), &events, &[], 9), counted(0));
+    let came_back_in = |country| MetricKind::Retention {
+        event: None,
+        filters: in_country(country),
+        day: 1,
+        width_days: 1,
+    };
+    let back = [with(&[("country", "DE".into())], purchase(MICROS_PER_DAY, 0))];
+    assert_eq!(
+        value(&came_back_in("DE"), &back, &[], 2 * MICROS_PER_DAY),
+        counted(1)
+    );
+    assert_eq!(
+        value(&came_back_in("AT"), &back, &[], 2 * MICROS_PER_DAY),
+        counted(0)
+    );
+}
+
+#[test]
+fn a_property_can_be_the_value() {
+    let events = [
+        with(&[("amount", 1.5.into())], purchase(1, 7)),
+        with(&[("amount", (-0.25).into())], purchase(2, 7)),
+        with(&[("amount", "9".into())], purchase(3, 7)),
+        with(&[("amount", 1e300.into())], purchase(4, 7)),
+        purchase(5, 7),
+    ];
+    let of = |aggregation| {
+        let kind = MetricKind::Scalar {
+            quantity: Quantity {
+                value_property: Some("amount".into()),
+                ..Quantity::new("purchase", aggregation)
+            },
+            window: None,
+        };
+        value(&kind, &events, &[], 9)
+    };
+    assert_eq!(of(Aggregation::Sum), counted(1_250_000));
+    assert_eq!(of(Aggregation::Max), counted(1_500_000));
+    assert_eq!(of(Aggregation::Last), counted(-250_000));
+}
+
+#[test]
+fn a_ratio_has_two_values_and_waits_for_one_window() {
+    let ratio = MetricKind::Ratio {
+        numerator: Quantity::new("purchase", Aggregation::Sum),
+        denominator: Quantity::new("visit", Aggregation::Count),
+        window: Some(Duration::from_secs(3600)),
+    };
+    let visit = |after| EventFact {
+        name: "visit".into(),
+        ..purchase(after, 5)
+    };
+    let events = [purchase(1, 3_000_000), visit(0), visit(2), visit(HOUR)];
+    let pair = |numerator, denominator| UnitValue::CountedPair {
+        numerator,
+        denominator,
+    };
+    assert_eq!(value(&ratio, &events, &[], HOUR - 1), pending(HOUR));
+    assert_eq!(value(&ratio, &events, &[], HOUR), pair(3_000_000, 2_000_000));
+    assert_eq!(value(&ratio, &[], &[], HOUR), pair(0, 0));
+}
+
+#[test]
+fn a_unit_without_a_value_is_no_part_of_a_quantile() {
+    let quantile = |aggregation| MetricKind::Quantile {
+        quantity: Quantity::new("purchase", aggregation),
+        quantile: 0.9,
+        window: None,
+    };
+    let none = EventFact {
+        value_micros: None,
+        ..purchase(1, 0)
+    };
+    let max = quantile(Aggregation::Max);
+    assert_eq!(value(&max, &[], &[], 9), UnitValue::Valueless);
+    assert_eq!(value(&max, &[none.clone()], &[], 9), UnitValue::Valueless);
+    assert_eq!(value(&max, &[none.clone(), purchase(2, 0)], &[], 9), counted(0));
+    assert_eq!(
+        value(&quantile(Aggregation::Count), &[none], &[], 9),
+        counted(1_000_000)
     );
 }
 
@@ -305,6 +441,17 @@ fn kinds() -> Vec<MetricKind> {
     use Aggregation::{Count, Last, Max, Sum};
     let mut kinds: Vec<_> = [Sum, Count, Max, Last].map(scalar).into();
     kinds.extend([conversion(None), conversion(Some(24)), retention(1, 1)]);
+    let number = |aggregation| Quantity::new("purchase", aggregation);
+    kinds.push(MetricKind::Ratio {
+        numerator: number(Sum),
+        denominator: Quantity::new("open", Count),
+        window: None,
+    });
+    kinds.push(MetricKind::Quantile {
+        quantity: number(Max),
+        quantile: 0.5,
+        window: Some(Duration::from_secs(86_400)),
+    });
     kinds
 }
 

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     commands::DEFAULT_RUN,
-    experiment::{AssignmentSource, Experiment, Role},
+    experiment::{AssignmentSource, Experiment, ExperimentMetric, Role},
     flag::Flag,
-    metric::Metric,
+    metric::{Metric, MetricKind},
     schedule::EndAction,
     time::Timestamp,
 };
@@ -100,11 +100,31 @@ fn metrics(findings: &mut Findings, experiment: &Experiment) {
                 message,
             );
         }
+        margin(findings, format!("metrics[{i}].margin"), metric);
     }
     let confidence = experiment.confidence;
     if !(confidence > 0.5 && confidence < 1.0) {
         let message = format!("is {confidence}; give a number above 0.5 and below 1, such as 0.95");
         findings.error(STEP, "confidence", "CONFIDENCE_RANGE", message);
+    }
+}
+
+fn margin(findings: &mut Findings, field: String, listed: &ExperimentMetric) {
+    const STEP: Step = Step::Metrics;
+    let Some(margin) = listed.margin else {
+        return;
+    };
+    if listed.role != Role::Guardrail {
+        let message = format!(
+            "is for guardrails, and `{}` has another role; leave it out, or make it a GUARDRAIL",
+            listed.metric
+        );
+        findings.error(STEP, field, "MARGIN_NOT_APPLICABLE", message);
+    } else if !(margin > 0.0 && margin < 1.0) {
+        let message = format!(
+            "is {margin}; give the share of the control's mean that may be lost, above 0 and below 1, such as 0.02"
+        );
+        findings.error(STEP, field, "MARGIN_RANGE", message);
     }
 }
 
@@ -247,7 +267,10 @@ fn metrics_are_ready(
             .iter()
             .find(|metric| metric.key == listed.metric)
         {
-            Some(metric) => window_is_fit(findings, field, metric, listed.role, end.since(start)),
+            Some(metric) => {
+                window_is_fit(findings, field.clone(), metric, listed.role, end.since(start));
+                kind_is_computed(findings, field, metric);
+            }
             None => {
                 let message = format!(
                     "there is no metric `{}`; create it, or remove it here",
@@ -275,6 +298,17 @@ fn window_is_fit(findings: &mut Findings, field: String, metric: &Metric, role: 
             findings.warning(STEP, field, "OPEN_WINDOW", message);
         }
         Some(_) | None => {}
+    }
+}
+
+/// What is recorded now and shown later is worth a word before it starts.
+fn kind_is_computed(findings: &mut Findings, field: String, metric: &Metric) {
+    if matches!(metric.kind, MetricKind::Quantile { .. }) {
+        let message = format!(
+            "`{}` is a quantile, whose units are counted but whose figures are not computed yet; it cannot decide",
+            metric.key
+        );
+        findings.warning(Step::Metrics, field, "NOT_COMPUTED_YET", message);
     }
 }
 

@@ -1,14 +1,13 @@
-//! Flags and metrics, each alone.
+//! Flags, each alone.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use super::{
-    Findings, MAX_NAME_BYTES, MAX_RETENTION_DAYS, MAX_SEGMENT_OVERRIDES, MAX_TEXT_BYTES, MAX_UNIT_OVERRIDES,
-    MAX_VALUE_BYTES, Step,
+    Findings, MAX_NAME_BYTES, MAX_SEGMENT_OVERRIDES, MAX_TEXT_BYTES, MAX_UNIT_OVERRIDES, MAX_VALUE_BYTES,
+    Step,
 };
 use crate::{
     flag::Flag,
-    metric::{Metric, MetricKind},
     value::{Value, ValueType},
 };
 
@@ -155,52 +154,6 @@ pub(super) fn value(findings: &mut Findings, field: String, value: &Value, value
             format!("has {bytes} bytes; serve at most {MAX_VALUE_BYTES}, such as a name of the data instead");
         findings.error(STEP, field, "VALUE_TOO_LARGE", message);
     }
-}
-
-/// Checks a metric alone.
-pub fn metric(metric: &Metric) -> Findings {
-    const STEP: Step = Step::Metrics;
-    let mut findings = Findings::default();
-    findings.limit_text(STEP, "name", &metric.name, MAX_NAME_BYTES);
-    findings.limit_text(STEP, "description", &metric.description, MAX_TEXT_BYTES);
-    findings.limit_text(STEP, "unit", &metric.unit, MAX_NAME_BYTES);
-    let kind = match metric.kind {
-        MetricKind::Conversion { .. } => "conversion",
-        MetricKind::Retention { .. } => "retention",
-        MetricKind::Scalar { .. } => "scalar",
-    };
-    if let Some(event) = metric.kind.event() {
-        name(
-            &mut findings,
-            STEP,
-            format!("{kind}.event"),
-            event,
-            "EVENT_REQUIRED",
-        );
-    }
-    match metric.kind {
-        MetricKind::Conversion {
-            window: Some(window), ..
-        }
-        | MetricKind::Scalar {
-            window: Some(window), ..
-        } => {
-            if window < Duration::from_micros(1) {
-                let message = "is shorter than a microsecond; give a longer one, or none for an open metric";
-                findings.error(STEP, format!("{kind}.window"), "WINDOW_TOO_SHORT", message);
-            }
-        }
-        MetricKind::Retention { day, width_days, .. } => {
-            for (field, days) in [("day", day), ("width_days", width_days)] {
-                if !(1..=MAX_RETENTION_DAYS).contains(&days) {
-                    let message = format!("is {days}; give 1 to {MAX_RETENTION_DAYS} days");
-                    findings.error(STEP, format!("retention.{field}"), "DAYS_RANGE", message);
-                }
-            }
-        }
-        MetricKind::Conversion { window: None, .. } | MetricKind::Scalar { window: None, .. } => {}
-    }
-    findings
 }
 
 /// A name of 1 to 256 bytes; `required` is the rule that an empty one breaks.

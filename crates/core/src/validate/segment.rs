@@ -82,7 +82,7 @@ fn check(findings: &mut Findings, path: &str, condition: &Condition, depth: usiz
         return findings.error(STEP, path, "TOO_DEEP", message);
     }
     match condition {
-        Condition::Rule(rule) => check_rule(findings, path, rule),
+        Condition::Rule(rule) => check_rule(findings, STEP, path, rule),
         Condition::AllOf(parts) if parts.is_empty() => group_is_empty(findings, format!("{path}.all_of")),
         Condition::AnyOf(parts) if parts.is_empty() => group_is_empty(findings, format!("{path}.any_of")),
         _ => {}
@@ -106,16 +106,17 @@ fn group_is_empty(findings: &mut Findings, field: String) {
     );
 }
 
-fn check_rule(findings: &mut Findings, path: &str, rule: &Rule) {
+/// Checks a comparison, at `path`.
+pub(super) fn check_rule(findings: &mut Findings, step: Step, path: &str, rule: &Rule) {
     resource::name(
         findings,
-        STEP,
+        step,
         format!("{path}.attribute"),
         &rule.attribute,
         "ATTRIBUTE_REQUIRED",
     );
     findings.limit_count(
-        STEP,
+        step,
         &format!("{path}.operands"),
         rule.operands.len(),
         MAX_OPERANDS,
@@ -132,7 +133,7 @@ fn check_rule(findings: &mut Findings, path: &str, rule: &Rule) {
             RuleError::Pattern { .. } => "PATTERN_SYNTAX",
             RuleError::PatternTooLarge => "PATTERN_TOO_LARGE",
         };
-        findings.error(STEP, format!("{path}.operands"), name, error.to_string());
+        findings.error(step, format!("{path}.operands"), name, error.to_string());
     }
 }
 

@@ -87,8 +87,16 @@ pub enum Measure {
     SetAside,
     /// Units whose value is left out for a metric (n only): a pause meets their window.
     Excluded(MetricKey),
-    /// The values of a metric.
+    /// Units without any value (n only): a quantile cannot be taken of them.
+    Valueless(MetricKey),
+    /// The values of a metric, capped where it has a cap; the numerators of a ratio.
     Metric(MetricKey),
+    /// The denominators of a ratio.
+    Denominator(MetricKey),
+    /// Numerator + denominator of each unit of a ratio: with the sums of squares of both it gives the exact sum of their products.
+    Total(MetricKey),
+    /// What the cap of a metric cuts off, of the units that it cuts something off.
+    Excess(MetricKey),
 }
 
 /// What one unit is part of now: exactly what must be taken back when it changes.

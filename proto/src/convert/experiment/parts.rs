@@ -99,9 +99,10 @@ pub(super) fn metric_from(metric: pb::ExperimentMetric) -> Result<ExperimentMetr
     let mut errors = FieldErrors::default();
     let key = errors.keep(key_from(metric.metric_key, "metric_key", MetricKey::new));
     let role = errors.keep(enum_from::<pb::MetricRole>(metric.role, "role"));
-    let made = key.zip(role).map(|(metric, role)| ExperimentMetric {
-        metric,
+    let made = key.zip(role).map(|(key, role)| ExperimentMetric {
+        metric: key,
         role: role.into(),
+        margin: metric.margin,
     });
     errors.finish(made)
 }
@@ -141,6 +142,7 @@ impl From<&ExperimentMetric> for pb::ExperimentMetric {
         Self {
             metric_key: metric.metric.to_string(),
             role: pb::MetricRole::from(metric.role).into(),
+            margin: metric.margin,
         }
     }
 }

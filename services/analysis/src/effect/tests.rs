@@ -6,14 +6,14 @@ use assay_core::{
     experiment::{Experiment, Pause, Role},
     key::{MetricKey, Namespace, Unit, VariantKey},
     lifecycle::PauseMode,
-    metric::{Aggregation, MetricKind},
+    metric::{Aggregation, MetricKind, Quantity},
     time::MICROS_PER_DAY,
     value::Attributes,
 };
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::{experiment, metric};
+use crate::fixtures::{experiment, measured, metric};
 
 const HOUR: i64 = MICROS_PER_DAY / 24;
 
@@ -28,14 +28,40 @@ fn definitions(edit: impl FnOnce(&mut Experiment)) -> NamespaceDefinitions {
             "bought",
             MetricKind::Conversion {
                 event: "buy".into(),
+                filters: vec![],
                 window: day,
             },
         ),
         metric(
             "spent",
             MetricKind::Scalar {
-                event: "buy".into(),
-                aggregation: Aggregation::Sum,
+                quantity: Quantity::new("buy", Aggregation::Sum),
+                window: None,
+            },
+        ),
+        Metric {
+            cap_micros: Some(1),
+            ..metric(
+                "capped",
+                MetricKind::Scalar {
+                    quantity: Quantity::new("buy", Aggregation::Sum),
+                    window: day,
+                },
+            )
+        },
+        metric(
+            "each",
+            MetricKind::Ratio {
+                numerator: Quantity::new("buy", Aggregation::Sum),
+                denominator: Quantity::new("buy", Aggregation::Count),
+                window: day,
+            },
+        ),
+        metric(
+            "middle",
+            MetricKind::Quantile {
+                quantity: Quantity::new("buy", Aggregation::Max),
+                quantile: 0.5,
                 window: None,
             },
         ),
@@ -43,6 +69,7 @@ fn definitions(edit: impl FnOnce(&mut Experiment)) -> NamespaceDefinitions {
             "retained",
             MetricKind::Retention {
                 event: None,
+                filters: vec![],
                 day: 1,
                 width_days: 1,
             },
@@ -52,7 +79,7 @@ fn definitions(edit: impl FnOnce(&mut Experiment)) -> NamespaceDefinitions {
     edit(&mut experiment);
     let definition = Definition {
         counting: Counting::Always,
-        metrics: metrics.into_iter().map(|m| (Role::Primary, m)).collect(),
+        metrics: metrics.into_iter().map(|m| measured(Role::Primary, m)).collect(),
         experiment,
     };
     NamespaceDefinitions {
@@ -152,6 +179,45 @@ fn value(state: &UnitState, metric: &str) -> Option<i64> {
         .iter()
         .find(|c| c.cell.measure == measure)
         .map(|c| c.value)
+}
+
+#[test]
+fn a_cap_a_ratio_and_a_quantile_keep_what_their_figures_need() {
+    let definitions = definitions(|_| {});
+    let batch = vec![
+        Record::Exposure(exposure("control", 0)),
+        Record::Event(event("a", 1, 2)),
+        Record::Event(event("b", 2, 5)),
+    ];
+    let parts = |state: &UnitState, metric: &str| {
+        let of = |make: fn(MetricKey) -> Measure| {
+            let measure = make(MetricKey::new(metric).unwrap());
+            let found = state.contributions.iter().find(|c| c.cell.measure == measure);
+            found.map(|c| c.value)
+        };
+        [
+            Measure::Metric,
+            Measure::Denominator,
+            Measure::Total,
+            Measure::Excess,
+            Measure::Valueless,
+        ]
+        .map(of)
+    };
+    let state = fold(&[batch], &definitions, at(24));
+    assert_eq!(parts(&state, "capped"), [Some(1), None, None, Some(6), None]);
+    assert_eq!(
+        parts(&state, "each"),
+        [Some(7), Some(2_000_000), Some(2_000_007), None, None]
+    );
+    assert_eq!(parts(&state, "middle"), [Some(5), None, None, None, None]);
+    let idle = fold(
+        &[vec![Record::Exposure(exposure("control", 0))]],
+        &definitions,
+        at(23),
+    );
+    assert_eq!(parts(&idle, "each"), [None; 5]);
+    assert_eq!(parts(&idle, "middle"), [None, None, None, None, Some(0)]);
 }
 
 fn records() -> impl Strategy<Value = Vec<Record>> {

@@ -1,15 +1,19 @@
 //! Results against published figures.
 
-use assay_core::{key::MetricKey, metric::Aggregation, time::Day};
+use assay_core::{
+    key::MetricKey,
+    metric::{Aggregation, MetricKind, Quantity},
+    time::Day,
+};
 
 use super::*;
-use crate::fixtures::{experiment, metric};
+use crate::fixtures::{experiment, measured, metric};
 
 fn definition(metrics: Vec<(Role, Metric)>) -> Definition {
     Definition {
         experiment: experiment(&["gate_30", "gate_40"]),
         counting: crate::definitions::Counting::Always,
-        metrics,
+        metrics: metrics.into_iter().map(|(role, m)| measured(role, m)).collect(),
     }
 }
 
@@ -51,6 +55,7 @@ fn cookie_cats_retention_is_the_published_one() {
     let key = MetricKey::new("retention_7").unwrap();
     let kind = MetricKind::Retention {
         event: None,
+        filters: vec![],
         day: 7,
         width_days: 1,
     };
@@ -97,8 +102,7 @@ fn cookie_cats_retention_is_the_published_one() {
 fn units_whose_window_is_open_are_pending() {
     let key = MetricKey::new("spent").unwrap();
     let kind = MetricKind::Scalar {
-        event: "buy".into(),
-        aggregation: Aggregation::Sum,
+        quantity: Quantity::new("buy", Aggregation::Sum),
         window: None,
     };
     let cells = [
@@ -132,8 +136,7 @@ fn units_whose_window_is_open_are_pending() {
 fn a_sum_beyond_128_bits_is_said() {
     let key = MetricKey::new("spent").unwrap();
     let kind = MetricKind::Scalar {
-        event: "buy".into(),
-        aggregation: Aggregation::Sum,
+        quantity: Quantity::new("buy", Aggregation::Sum),
         window: None,
     };
     let cells = [
@@ -143,4 +146,118 @@ fn a_sum_beyond_128_bits_is_said() {
     let definition = definition(vec![(Role::Secondary, metric("spent", kind))]);
     let result = compute(definition, &cells, Tally::default(), at(1), None);
     assert!(result.metrics[0].comparisons[0].overflow);
+}
+
+/// Cells of both variants in which each unit has the values that `of` makes of (numerator, denominator).
+fn cells_of(units: [&[(i64, i64)]; 2], of: &[(Measure, fn(i64, i64) -> i64)]) -> Vec<(CellKey, Sums)> {
+    let variants = ["gate_30", "gate_40"].into_iter().zip(units);
+    let cells = variants.flat_map(|(variant, units)| {
+        let sums = of.iter().map(move |(measure, value)| {
+            let values: Vec<i128> = units.iter().map(|(y, d)| value(*y, *d).into()).collect();
+            let nonzero = values.iter().filter(|value| **value != 0).count();
+            cell(
+                variant,
+                measure.clone(),
+                0,
+                units.len() as i64,
+                nonzero as i64,
+                values.iter().sum(),
+                values.iter().map(|value| value * value).sum(),
+            )
+        });
+        sums.chain([cell(variant, Measure::Exposed, 0, units.len() as i64, 0, 0, 0)])
+    });
+    cells.collect()
+}
+
+#[test]
+fn a_ratio_is_that_of_the_sums_with_the_variance_of_the_delta_method() {
+    let key = MetricKey::new("per_visit").unwrap();
+    let control: Vec<(i64, i64)> = (0..200)
+        .map(|i| (i % 7 * 1_000_000, (1 + i % 3) * 1_000_000))
+        .collect();
+    let treatment: Vec<(i64, i64)> = (0..150)
+        .map(|i| (i % 11 * 1_000_000, (1 + i % 4) * 1_000_000))
+        .collect();
+    let of: [(Measure, fn(i64, i64) -> i64); 3] = [
+        (Measure::Metric(key.clone()), |y, _| y),
+        (Measure::Denominator(key.clone()), |_, d| d),
+        (Measure::Total(key), |y, d| y + d),
+    ];
+    let cells = cells_of([&control, &treatment], &of);
+    let kind = MetricKind::Ratio {
+        numerator: Quantity::new("buy", Aggregation::Sum),
+        denominator: Quantity::new("visit", Aggregation::Count),
+        window: None,
+    };
+    let definition = definition(vec![(Role::Primary, metric("per_visit", kind))]);
+    let result = compute(definition, &cells, Tally::default(), at(1), Some(at(1)));
+    let found = &result.metrics[0];
+    for (variant, units) in found.variants.iter().zip([&control, &treatment]) {
+        let exact = units.iter().fold(stats::RatioMoments::default(), |sum, (y, d)| {
+            sum.merge(stats::RatioMoments::of(*y, *d)).unwrap()
+        });
+        assert_eq!(variant.estimate, exact.estimate(stats::Scale::MICRO));
+        assert!(variant.interval.is_some() && variant.probability_best.is_some());
+        assert_eq!(variant.pending, 0);
+    }
+    assert_eq!(found.comparisons[0].figures.status, stats::Status::Ok);
+    assert!(found.not_computed.is_none());
+}
+
+#[test]
+fn a_capped_metric_shows_who_was_capped_and_the_lift_without_it() {
+    let key = MetricKey::new("spent").unwrap();
+    let control = [(1_000_000, 0), (9_000_000, 0), (-2_000_000, 0)];
+    let treatment = [(1_000_000, 0), (30_000_000, 0), (7_000_000, 0)];
+    let capped = Metric {
+        cap_micros: Some(5_000_000),
+        ..metric(
+            "spent",
+            MetricKind::Scalar {
+                quantity: Quantity::new("buy", Aggregation::Sum),
+                window: None,
+            },
+        )
+    };
+    let of: [(Measure, fn(i64, i64) -> i64); 1] = [(Measure::Metric(key.clone()), |y, _| y.min(5_000_000))];
+    let mut cells = cells_of([&control, &treatment], &of);
+    let excess =
+        |variant, n, sum: i128, squares| cell(variant, Measure::Excess(key.clone()), 0, n, n, sum, squares);
+    cells.push(excess("gate_30", 1, 4_000_000, 16_000_000_000_000));
+    cells.push(excess("gate_40", 2, 27_000_000, 629_000_000_000_000));
+    let definition = definition(vec![(Role::Primary, capped)]);
+    let result = compute(definition, &cells, Tally::default(), at(1), Some(at(1)));
+    let found = &result.metrics[0];
+    let means: Vec<_> = found.variants.iter().map(|v| v.estimate.mean.unwrap()).collect();
+    assert_eq!(means, [4.0 / 3.0, 11.0 / 3.0]);
+    let capped: Vec<_> = found.variants.iter().map(|v| v.capped).collect();
+    assert_eq!(capped, [1, 2]);
+    let uncapped = found.comparisons[0].uncapped_lift.unwrap();
+    assert!((uncapped - (38.0 - 8.0) / 8.0).abs() < 1e-12, "{uncapped}");
+}
+
+#[test]
+fn a_quantile_says_that_it_is_not_computed_and_counts_its_units() {
+    let key = MetricKey::new("load").unwrap();
+    let kind = MetricKind::Quantile {
+        quantity: Quantity::new("load", Aggregation::Max),
+        quantile: 0.95,
+        window: None,
+    };
+    let cells = [
+        cell("gate_30", Measure::Exposed, 0, 10, 0, 0, 0),
+        cell("gate_30", Measure::Metric(key.clone()), 0, 6, 6, 12, 40),
+        cell("gate_30", Measure::Valueless(key), 0, 3, 0, 0, 0),
+    ];
+    let definition = definition(vec![(Role::Primary, metric("load", kind))]);
+    let result = compute(definition, &cells, Tally::default(), at(1), Some(at(1)));
+    let found = &result.metrics[0];
+    assert!(found.not_computed.is_some() && found.comparisons.is_empty());
+    let control = &found.variants[0];
+    assert_eq!(
+        (control.estimate.n, control.valueless, control.pending),
+        (6, 3, 1)
+    );
+    assert_eq!((control.estimate.mean, control.probability_best), (None, None));
 }

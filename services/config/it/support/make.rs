@@ -75,6 +75,7 @@ pub(crate) fn retention(key: &str) -> pb::Metric {
         event: String::new(),
         day: 7,
         width_days: 1,
+        ..Default::default()
     });
     pb::Metric {
         key: key.to_owned(),
@@ -114,5 +115,6 @@ pub(crate) fn primary(metric: &str) -> pb::ExperimentMetric {
     pb::ExperimentMetric {
         metric_key: metric.to_owned(),
         role: pb::MetricRole::Primary.into(),
+        ..Default::default()
     }
 }

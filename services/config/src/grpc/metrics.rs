@@ -29,8 +29,12 @@ const FIELDS: &[&str] = &[
     "conversion",
     "retention",
     "scalar",
+    "ratio",
+    "quantile",
     "direction",
     "unit",
+    "cap",
+    "source",
 ];
 
 /// The service on the wire.
@@ -128,12 +132,12 @@ fn new(asked: pb::Metric) -> Result<Metric, Error> {
 /// `current` with the fields of `asked` that `mask` has.
 fn edited(current: &Metric, asked: pb::Metric, mask: &Mask) -> Result<Metric, FieldErrors> {
     let mut metric = pb::Metric::from(current);
-    if ["conversion", "retention", "scalar"]
+    if ["conversion", "retention", "scalar", "ratio", "quantile"]
         .iter()
         .any(|kind| mask.has(kind))
     {
         metric.kind = asked.kind;
     }
-    take!(mask, asked => metric: name, description, direction, unit);
+    take!(mask, asked => metric: name, description, direction, unit, cap, source);
     metric.try_into()
 }

@@ -142,3 +142,30 @@ fn what_cannot_be_said_is_not_said() {
     );
     assert!(text.contains("SRM p < 0.0001: the split is broken"), "{text}");
 }
+
+#[test]
+fn a_metric_that_is_not_computed_says_why_and_nothing_else() {
+    let mut result = sample();
+    let metric = &mut result.metrics[0];
+    metric.status = pb::MetricStatus::NotComputedYet.into();
+    metric.status_reason = "no sketch yet".into();
+    metric.comparisons.clear();
+    let text = render(&result);
+    assert!(text.contains("\n  not computed yet: no sketch yet\n"), "{text}");
+    assert!(!text.contains("classic"), "{text}");
+}
+
+#[test]
+fn a_cap_shows_whom_it_met_and_the_lift_without_it() {
+    let mut result = sample();
+    let metric = &mut result.metrics[0];
+    metric.cap = Some(500.0);
+    metric.variants[1].capped_units = 12;
+    metric.comparisons[0].uncapped_lift = Some(-0.25);
+    let text = render(&result);
+    assert!(text.contains("larger is better, capped at 500"), "{text}");
+    assert!(
+        text.contains("b: 12 units capped; lift without the cap −25.0 %"),
+        "{text}"
+    );
+}

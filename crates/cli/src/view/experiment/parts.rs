@@ -68,6 +68,9 @@ impl ControlDrift {
 pub(crate) struct ExperimentMetric {
     pub(crate) metric_key: String,
     pub(crate) role: String,
+    /// By what share of the control's mean a guardrail may get worse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) margin: Option<f64>,
 }
 
 impl ExperimentMetric {
@@ -75,6 +78,7 @@ impl ExperimentMetric {
         Self {
             metric_key: metric.metric_key,
             role: text::name_of::<pb::MetricRole>(metric.role),
+            margin: metric.margin,
         }
     }
 
@@ -83,6 +87,7 @@ impl ExperimentMetric {
         Ok(pb::ExperimentMetric {
             metric_key: self.metric_key,
             role,
+            margin: self.margin,
         })
     }
 }
@@ -90,14 +95,28 @@ impl ExperimentMetric {
 impl std::str::FromStr for ExperimentMetric {
     type Err = String;
 
-    /// `purchase` or `purchase:primary`.
+    /// `purchase`, `purchase:primary` or `refunds:guardrail:2%`.
     fn from_str(written: &str) -> Result<Self, String> {
         let (key, role) = written.split_once(':').unwrap_or((written, ""));
+        let (role, margin) = match role.split_once(':') {
+            Some((role, margin)) => (role, Some(share(margin)?)),
+            None => (role, None),
+        };
         Ok(Self {
             metric_key: key.to_owned(),
             role: role.to_uppercase(),
+            margin,
         })
     }
+}
+
+/// `2%` or `0.02`.
+fn share(written: &str) -> Result<f64, String> {
+    let number = match written.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => written.parse(),
+    };
+    number.map_err(|_| format!("`{written}` is not a margin; write one like refunds:guardrail:2%"))
 }
 
 /// One variant for one unit.

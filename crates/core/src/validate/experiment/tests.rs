@@ -68,10 +68,7 @@ fn a_draft_keeps_its_limits() {
     });
     let fields: Vec<_> = texts.iter().map(|(field, _)| field.as_str()).collect();
     assert_eq!(fields, ["name", "description", "hypothesis", "owner", "tags"]);
-    let metric = |i: usize| ExperimentMetric {
-        metric: MetricKey::new(i.to_string()).unwrap(),
-        role: Role::Secondary,
-    };
+    let metric = |i: usize| ExperimentMetric::new(MetricKey::new(i.to_string()).unwrap(), Role::Secondary);
     let many = draft_errors(|e| e.metrics = (0..=MAX_METRICS).map(metric).collect());
     assert_eq!(many, one("metrics", "TOO_MANY"));
     assert_eq!(
@@ -90,6 +87,33 @@ fn a_draft_keeps_its_limits() {
         ("qa_overrides[1].variant_key".into(), "UNKNOWN_VARIANT"),
     ];
     assert_eq!(wrong, expected);
+}
+
+#[test]
+fn a_margin_is_a_share_and_a_guardrails() {
+    let errors = |role, margin| {
+        let metric = MetricKey::new("m").unwrap();
+        draft_errors(|e| {
+            e.metrics = vec![ExperimentMetric {
+                metric,
+                role,
+                margin: Some(margin),
+            }];
+        })
+    };
+    assert_eq!(errors(Role::Guardrail, 0.02), []);
+    for margin in [0.0, -0.02, 1.0, 2.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(
+            errors(Role::Guardrail, margin),
+            one("metrics[0].margin", "MARGIN_RANGE")
+        );
+    }
+    for role in [Role::Primary, Role::Secondary] {
+        assert_eq!(
+            errors(role, 0.02),
+            one("metrics[0].margin", "MARGIN_NOT_APPLICABLE")
+        );
+    }
 }
 
 #[test]
@@ -228,13 +252,11 @@ fn warnings_do_not_hinder() {
     let day = |days: u64| Duration::from_secs(days * 86_400);
     let kind = |window| MetricKind::Conversion {
         event: "e".into(),
+        filters: vec![],
         window,
     };
     let findings = started(|e, _, metrics| {
-        let primary = |key: &str| ExperimentMetric {
-            metric: MetricKey::new(key).unwrap(),
-            role: Role::Primary,
-        };
+        let primary = |key: &str| ExperimentMetric::new(MetricKey::new(key).unwrap(), Role::Primary);
         let secondary = ExperimentMetric {
             role: Role::Secondary,
             ..primary("open-too")

@@ -5,7 +5,6 @@ use crate::{
     fixtures::{self, user, variant_key},
     flag::{SegmentOverride, UnitOverride, Variation},
     key::SegmentKey,
-    metric::Aggregation,
     validate::tests::{one, owned},
 };
 
@@ -137,52 +136,4 @@ fn all_violations_come_at_once() {
         });
     });
     assert_eq!(errors.len(), 7, "{errors:?}");
-}
-
-#[test]
-fn a_metric_keeps_its_window() {
-    let errors = |kind| {
-        owned(metric(&Metric {
-            kind,
-            ..fixtures::metric("m")
-        }))
-    };
-    let conversion = |event: &str, window| MetricKind::Conversion {
-        event: event.into(),
-        window,
-    };
-    let retention = |day, width_days| MetricKind::Retention {
-        event: None,
-        day,
-        width_days,
-    };
-    assert_eq!(errors(conversion("buy", None)), []);
-    assert_eq!(
-        errors(conversion("", None)),
-        one("conversion.event", "EVENT_REQUIRED")
-    );
-    assert_eq!(
-        errors(conversion("buy", Some(Duration::from_nanos(999)))),
-        one("conversion.window", "WINDOW_TOO_SHORT")
-    );
-    let scalar = MetricKind::Scalar {
-        event: "e".repeat(257),
-        aggregation: Aggregation::Sum,
-        window: Some(Duration::ZERO),
-    };
-    assert_eq!(
-        errors(scalar),
-        [
-            ("scalar.event".into(), "TEXT_TOO_LONG"),
-            ("scalar.window".into(), "WINDOW_TOO_SHORT")
-        ]
-    );
-    assert_eq!(errors(retention(1, 365)), []);
-    assert_eq!(
-        errors(retention(0, 366)),
-        [
-            ("retention.day".into(), "DAYS_RANGE"),
-            ("retention.width_days".into(), "DAYS_RANGE")
-        ]
-    );
 }

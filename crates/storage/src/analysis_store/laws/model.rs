@@ -279,6 +279,9 @@ fn random_contributions(
         Measure::Excluded(metric("m")),
         Measure::Metric(metric("m")),
         Measure::Metric(metric("m.2")),
+        Measure::Denominator(metric("m")),
+        Measure::Total(metric("m")),
+        Measure::Excess(metric("m.2")),
     ];
     let (mut retracted, mut added) = (Vec::new(), Vec::new());
     for key in EXPERIMENTS.map(experiment) {

@@ -77,7 +77,11 @@ pub(super) fn measure_to_text(measure: &Measure) -> String {
         Measure::Exposed => "exposed".to_owned(),
         Measure::SetAside => "set_aside".to_owned(),
         Measure::Excluded(metric) => format!("excluded:{metric}"),
+        Measure::Valueless(metric) => format!("valueless:{metric}"),
         Measure::Metric(metric) => format!("metric:{metric}"),
+        Measure::Denominator(metric) => format!("denominator:{metric}"),
+        Measure::Total(metric) => format!("total:{metric}"),
+        Measure::Excess(metric) => format!("excess:{metric}"),
     }
 }
 
@@ -87,7 +91,11 @@ pub(super) fn measure_from_text(text: String) -> Result<Measure, String> {
         None if text == "exposed" => Ok(Measure::Exposed),
         None if text == "set_aside" => Ok(Measure::SetAside),
         Some(("excluded", key)) => metric(key).map(Measure::Excluded),
+        Some(("valueless", key)) => metric(key).map(Measure::Valueless),
         Some(("metric", key)) => metric(key).map(Measure::Metric),
+        Some(("denominator", key)) => metric(key).map(Measure::Denominator),
+        Some(("total", key)) => metric(key).map(Measure::Total),
+        Some(("excess", key)) => metric(key).map(Measure::Excess),
         _ => Err(format!("{text:?} is no measure")),
     }
 }
@@ -152,7 +160,11 @@ mod tests {
             Measure::Exposed,
             Measure::SetAside,
             Measure::Excluded(metric.clone()),
-            Measure::Metric(metric),
+            Measure::Valueless(metric.clone()),
+            Measure::Metric(metric.clone()),
+            Measure::Denominator(metric.clone()),
+            Measure::Total(metric.clone()),
+            Measure::Excess(metric),
         ] {
             assert_eq!(measure_from_text(measure_to_text(&measure)), Ok(measure));
         }

@@ -15,7 +15,7 @@ use assay_core::{
     },
     layer::{Allocation, BucketRange, Layer},
     lifecycle::{Outcome, PauseMode, State},
-    metric::{Aggregation, Direction, Metric, MetricKind},
+    metric::{Aggregation, Direction, Metric, MetricKind, Quantity},
     schedule::{EndAction, Schedule},
     segment::{Condition, Operator, Rule, Segment, SegmentReference},
     time::Timestamp,
@@ -112,16 +112,31 @@ pub fn full(namespace: &Namespace) -> Vec<Resource> {
     let metrics = [
         MetricKind::Conversion {
             event: "purchase".into(),
+            filters: filters(),
             window: Some(Duration::from_secs(7 * 86_400)),
         },
         MetricKind::Retention {
             event: None,
+            filters: vec![],
             day: 7,
             width_days: 1,
         },
         MetricKind::Scalar {
-            event: "purchase".into(),
-            aggregation: Aggregation::Last,
+            quantity: Quantity::new("purchase", Aggregation::Last),
+            window: None,
+        },
+        MetricKind::Ratio {
+            numerator: Quantity {
+                filters: filters(),
+                value_property: Some("amount".into()),
+                ..Quantity::new("purchase", Aggregation::Sum)
+            },
+            denominator: Quantity::new("visit", Aggregation::Count),
+            window: Some(Duration::from_secs(86_400)),
+        },
+        MetricKind::Quantile {
+            quantity: Quantity::new("load", Aggregation::Max),
+            quantile: 0.95,
             window: None,
         },
     ];
@@ -226,6 +241,19 @@ fn nested(key: &str, pinned: Option<u64>, resolved: u64) -> Condition {
     })
 }
 
+/// `country in DE, AT` and `level gte 7`.
+fn filters() -> Vec<Rule> {
+    let rule = |attribute: &str, operator, operands| Rule {
+        attribute: attribute.into(),
+        operator,
+        operands,
+    };
+    vec![
+        rule("country", Operator::In, vec!["DE".into(), "AT".into()]),
+        rule("level", Operator::Gte, vec![7.0.into()]),
+    ]
+}
+
 fn full_metric(namespace: &Namespace, number: usize, kind: MetricKind) -> Resource {
     Resource::Metric(Metric {
         namespace: namespace.clone(),
@@ -239,6 +267,7 @@ fn full_metric(namespace: &Namespace, number: usize, kind: MetricKind) -> Resour
             Direction::Decrease
         },
         unit: "USD".into(),
+        cap_micros: (number == 2).then_some(100_500_000),
         meta: Meta::default(),
     })
 }
@@ -281,6 +310,7 @@ fn full_experiment(namespace: &Namespace, number: usize, state: State) -> Resour
             .map(|role| ExperimentMetric {
                 metric: MetricKey::new("full.metric-0").expect(WELL),
                 role,
+                margin: (role == Role::Guardrail).then_some(0.02),
             })
             .collect(),
         exposure: ExposureMode::None,

@@ -44,7 +44,7 @@ struct ReferenceRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RuleRecord {
+pub(super) struct RuleRecord {
     attribute: String,
     operator: OperatorRecord,
     operands: Vec<AttributeRecord>,

@@ -182,6 +182,8 @@ impl TryFrom<CohortRecord> for Cohort {
 pub(super) struct MetricRoleRecord {
     metric: String,
     role: RoleRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    margin: Option<f64>,
 }
 
 impl From<&ExperimentMetric> for MetricRoleRecord {
@@ -189,6 +191,7 @@ impl From<&ExperimentMetric> for MetricRoleRecord {
         Self {
             metric: metric.metric.to_string(),
             role: metric.role.into(),
+            margin: metric.margin,
         }
     }
 }
@@ -200,6 +203,7 @@ impl TryFrom<MetricRoleRecord> for ExperimentMetric {
         Ok(Self {
             metric: MetricKey::new(record.metric)?,
             role: record.role.into(),
+            margin: record.margin,
         })
     }
 }
