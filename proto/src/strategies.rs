@@ -213,12 +213,14 @@ pub(crate) fn metric() -> impl Strategy<Value = Metric> {
     ]);
     let filters = || vec(comparison(), 0..3);
     let quantity = (event(), filters(), aggregation, option::of("\\PC{1,12}"));
-    let quantity = quantity.prop_map(|(event, filters, aggregation, value_property)| Quantity {
-        event,
-        filters,
-        aggregation,
-        value_property,
-    });
+    let quantity = quantity
+        .prop_map(|(event, filters, aggregation, value_property)| Quantity {
+            event,
+            filters,
+            aggregation,
+            value_property,
+        })
+        .boxed();
     let kind = prop_oneof![
         (event(), filters(), window()).prop_map(|(event, filters, window)| MetricKind::Conversion {
             event,

@@ -51,6 +51,7 @@ async fn an_experiment_that_is_still_asked_for_is_ended_only_by_force() -> Resul
         metrics: vec![config::ExperimentMetric {
             metric_key: "retention_1".into(),
             role: config::MetricRole::Primary.into(),
+            ..Default::default()
         }],
         ..Default::default()
     };

@@ -23,11 +23,11 @@ use assay_proto::{
     analysis::v1::analysis_service_client::AnalysisServiceClient,
     assignment::v1::assignment_service_client::AssignmentServiceClient,
     config::v1::{
-        access_service_client::AccessServiceClient, audit_service_client::AuditServiceClient,
-        activation_service_client::ActivationServiceClient,
-        experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
-        holdout_service_client::HoldoutServiceClient, layer_service_client::LayerServiceClient,
-        metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
+        access_service_client::AccessServiceClient, activation_service_client::ActivationServiceClient,
+        audit_service_client::AuditServiceClient, experiment_service_client::ExperimentServiceClient,
+        flag_service_client::FlagServiceClient, holdout_service_client::HoldoutServiceClient,
+        layer_service_client::LayerServiceClient, metric_service_client::MetricServiceClient,
+        segment_service_client::SegmentServiceClient,
     },
     ingest::v1::ingest_service_client::IngestServiceClient,
 };

@@ -305,7 +305,10 @@ fn a_unit_without_a_value_is_no_part_of_a_quantile() {
     };
     let max = quantile(Aggregation::Max);
     assert_eq!(value(&max, &[], &[], 9), UnitValue::Valueless);
-    assert_eq!(value(&max, &[none.clone()], &[], 9), UnitValue::Valueless);
+    assert_eq!(
+        value(&max, std::slice::from_ref(&none), &[], 9),
+        UnitValue::Valueless
+    );
     assert_eq!(value(&max, &[none.clone(), purchase(2, 0)], &[], 9), counted(0));
     assert_eq!(
         value(&quantile(Aggregation::Count), &[none], &[], 9),

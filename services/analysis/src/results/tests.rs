@@ -148,8 +148,11 @@ fn a_sum_beyond_128_bits_is_said() {
     assert!(result.metrics[0].comparisons[0].overflow);
 }
 
+/// What is summed, and how it comes from a unit's two values.
+type Term = (Measure, fn(i64, i64) -> i64);
+
 /// Cells of both variants in which each unit has the values that `of` makes of (numerator, denominator).
-fn cells_of(units: [&[(i64, i64)]; 2], of: &[(Measure, fn(i64, i64) -> i64)]) -> Vec<(CellKey, Sums)> {
+fn cells_of(units: [&[(i64, i64)]; 2], of: &[Term]) -> Vec<(CellKey, Sums)> {
     let variants = ["gate_30", "gate_40"].into_iter().zip(units);
     let cells = variants.flat_map(|(variant, units)| {
         let sums = of.iter().map(move |(measure, value)| {
@@ -179,7 +182,7 @@ fn a_ratio_is_that_of_the_sums_with_the_variance_of_the_delta_method() {
     let treatment: Vec<(i64, i64)> = (0..150)
         .map(|i| (i % 11 * 1_000_000, (1 + i % 4) * 1_000_000))
         .collect();
-    let of: [(Measure, fn(i64, i64) -> i64); 3] = [
+    let of: [Term; 3] = [
         (Measure::Metric(key.clone()), |y, _| y),
         (Measure::Denominator(key.clone()), |_, d| d),
         (Measure::Total(key), |y, d| y + d),
@@ -220,7 +223,7 @@ fn a_capped_metric_shows_who_was_capped_and_the_lift_without_it() {
             },
         )
     };
-    let of: [(Measure, fn(i64, i64) -> i64); 1] = [(Measure::Metric(key.clone()), |y, _| y.min(5_000_000))];
+    let of: [Term; 1] = [(Measure::Metric(key.clone()), |y, _| y.min(5_000_000))];
     let mut cells = cells_of([&control, &treatment], &of);
     let excess =
         |variant, n, sum: i128, squares| cell(variant, Measure::Excess(key.clone()), 0, n, n, sum, squares);

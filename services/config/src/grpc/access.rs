@@ -133,7 +133,7 @@ fn new_key(asked: pb::ApiKey) -> Result<NewKey, FieldErrors> {
                 if name.is_empty() {
                     return Err(FieldErrors::one(field, "REQUIRED", "is empty; name a namespace"));
                 }
-                namespace_from(name.as_str(), &field).map_err(FieldErrors::from)
+                namespace_from(name.as_str(), &field)
             });
             errors.keep(read.collect::<Result<BTreeSet<_>, _>>()).map(Some)
         }

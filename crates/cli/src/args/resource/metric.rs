@@ -276,6 +276,8 @@ mod tests {
             "buy",
             "--per",
             "visit",
+            "--aggregation",
+            "max",
             "--value-property",
             "amount",
             "--filter",
@@ -288,7 +290,7 @@ mod tests {
         let ratio = metric.ratio.unwrap();
         assert_eq!(
             ratio.to_string(),
-            "sum of buy.amount where country in DE,AT / count of visit within 7d"
+            r#"max of buy.amount where country in "DE", "AT" / count of visit within 7d"#
         );
     }
 }

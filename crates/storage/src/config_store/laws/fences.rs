@@ -51,7 +51,7 @@ pub async fn the_first_fence_stands(store: &dyn ConfigStore) {
     store.close_fence(&here, 3, &fence(16, &[])).await.expect("again");
     store.close_fence(&here, 4, &fence(17, &[])).await.expect("none");
     store.open_fence(&publishing(&here, 3, 99)).await.expect("known");
-    assert_eq!(opened(store, &here).await, [second.clone()]);
+    assert_eq!(opened(store, &here).await, std::slice::from_ref(&second));
     let known = store.fence(&here, 1).await.expect("read");
     assert_eq!(
         known,

@@ -4,11 +4,11 @@ mod m0001_config;
 mod m0002_analysis;
 mod m0003_log;
 mod m0010_lifecycle;
-mod m0016_segment_revisions;
 mod m0011_callers;
 mod m0013_units;
-mod m0015_fence;
 mod m0014_access;
+mod m0015_fence;
+mod m0016_segment_revisions;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -26,11 +26,11 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_analysis::Migration),
             Box::new(m0003_log::Migration),
             Box::new(m0010_lifecycle::Migration),
-            Box::new(m0016_segment_revisions::Migration),
             Box::new(m0011_callers::Migration),
             Box::new(m0013_units::Migration),
-            Box::new(m0015_fence::Migration),
             Box::new(m0014_access::Migration),
+            Box::new(m0015_fence::Migration),
+            Box::new(m0016_segment_revisions::Migration),
         ]
     }
 }
