@@ -7,7 +7,7 @@ use assay_core::{
         AssignmentSource, Cohort, Experiment, ExperimentMetric, ExposureMode, Pause, QaOverride, Role,
         Variant,
     },
-    flag::{Flag, HeldDefault, Meta, SegmentOverride, UnitOverride, Variation},
+    flag::{Flag, HeldDefault, Meta, SegmentOverride, TargetPath, UnitOverride, Variation},
     holdout::{Holdout, Scope},
     key::{
         ExperimentKey, FlagKey, HoldoutKey, LayerKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind,
@@ -126,11 +126,14 @@ pub(crate) fn flag() -> impl Strategy<Value = Flag> {
     let names = (namespace(), key(), text(), text());
     let held = (keyed(|key| HoldoutKey::new(key).unwrap()), value());
     let held = held.prop_map(|(holdout, value)| HeldDefault { holdout, value });
+    let target_path = option::of(r"[a-z_]{1,5}(\.[a-z_]{0,3}x|\[[1-9]\]){0,3}");
+    let target_path = target_path.prop_map(|path| path.map(|path| TargetPath::new(path).unwrap()));
     let parts = (
         vec(variation, 1..4),
         vec(by_segment, 0..3),
         vec(by_unit, 0..3),
         vec(held, 0..3),
+        target_path,
     );
     (names, value_type, value(), parts, meta()).prop_map(|(names, value_type, default_value, parts, meta)| {
         Flag {
@@ -144,6 +147,7 @@ pub(crate) fn flag() -> impl Strategy<Value = Flag> {
             segment_overrides: parts.1,
             unit_overrides: parts.2,
             held_defaults: parts.3,
+            target_path: parts.4,
             meta,
         }
     })

@@ -82,6 +82,7 @@ fn flag(i: usize) -> anyhow::Result<Flag> {
         default_value: Value::Bool(false),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        target_path: None,
         held_defaults: Vec::new(),
         meta: Meta {
             version: 1,

@@ -43,6 +43,7 @@ pub(crate) fn flag() -> Flag {
         default_value: Value::Bool(false),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        target_path: None,
         held_defaults: vec![],
         meta: Meta {
             version: 1,

@@ -1,11 +1,15 @@
 //! Flags: the named things that experiments change.
 
+mod target_path;
+
 use crate::{
     experiment::Variant,
     key::{FlagKey, HoldoutKey, Namespace, SegmentKey, Unit, VariantKey},
     time::Timestamp,
     value::{Value, ValueType},
 };
+
+pub use target_path::{MAX_TARGET_PATH_BYTES, MAX_TARGET_PATH_STEPS, TargetPath, TargetPathError};
 
 /// What every stored resource carries besides its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,6 +85,9 @@ pub struct Flag {
     pub unit_overrides: Vec<UnitOverride>,
     /// Defaults that units in holdouts keep; one for each holdout at most. Written by winners, forgotten with the holdout.
     pub held_defaults: Vec<HeldDefault>,
+    /// Where in a response body its value belongs, when a gateway puts it there; a path never creates a field. The experiments of such
+    /// a flag count a unit by default when the response was really used.
+    pub target_path: Option<TargetPath>,
     /// Version and times.
     pub meta: Meta,
 }

@@ -1,5 +1,5 @@
 use assay_core::{
-    flag::{Flag, HeldDefault, SegmentOverride, UnitOverride, Variation},
+    flag::{Flag, HeldDefault, SegmentOverride, TargetPath, TargetPathError, UnitOverride, Variation},
     key::{FlagKey, HoldoutKey, SegmentKey, VariantKey},
     value::Value,
 };
@@ -31,6 +31,8 @@ impl TryFrom<pb::Flag> for Flag {
             segment_override_from,
         ));
         let by_unit = errors.keep(each(flag.unit_overrides, "unit_overrides", unit_override_from));
+        let target_path = errors.keep(target_path_from(flag.target_path));
+        errors.keep(source_from(flag.source));
         let held = errors.keep(each(flag.held_defaults, "held_defaults", held_default_from));
         let meta = errors.keep(meta_from(
             flag.version,
@@ -50,6 +52,7 @@ impl TryFrom<pb::Flag> for Flag {
                 default_value,
                 segment_overrides: by_segment?,
                 unit_overrides: by_unit?,
+                target_path: target_path?,
                 held_defaults: held?,
                 meta: meta?,
             })
@@ -70,6 +73,24 @@ fn with_control(mut variations: Vec<Variation>, default: &Value) -> Vec<Variatio
         });
     }
     variations
+}
+
+fn target_path_from(text: String) -> Result<Option<TargetPath>, FieldErrors> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |error: TargetPathError| FieldErrors::one("target_path", "TARGET_PATH", error.to_string());
+    TargetPath::new(text).map(Some).map_err(wrong)
+}
+
+fn source_from(number: i32) -> Result<(), FieldErrors> {
+    match enum_from(number, "source")? {
+        pb::FlagSource::Unspecified | pb::FlagSource::Manual => Ok(()),
+        pb::FlagSource::Discovered => {
+            let message = "is reserved for flags that are found in responses; leave it out, or give MANUAL";
+            Err(FieldErrors::one("source", "RESERVED", message))
+        }
+    }
 }
 
 fn variation_from(variation: pb::Variation) -> Result<Variation, FieldErrors> {
@@ -118,6 +139,12 @@ impl From<&Flag> for pb::Flag {
                 .map(pb::SegmentOverride::from)
                 .collect(),
             unit_overrides: flag.unit_overrides.iter().map(pb::UnitOverride::from).collect(),
+            target_path: flag
+                .target_path
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            source: pb::FlagSource::Manual.into(),
             held_defaults: flag.held_defaults.iter().map(pb::HeldDefault::from).collect(),
             version: flag.meta.version,
             generation: flag.meta.generation,

@@ -28,6 +28,7 @@ pub(crate) fn flag(key: &str) -> Flag {
         default_value: Value::Bool(false),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        target_path: None,
         held_defaults: Vec::new(),
         meta: meta(1),
     }

@@ -365,3 +365,89 @@ async fn an_override_never_hides_an_experiment_that_starts_meanwhile() {
     }
     assert_eq!(won[0] + won[1], 10, "one of the two wins each time: {won:?}");
 }
+
+#[tokio::test]
+async fn a_target_path_is_checked_kept_and_cleared() {
+    let mut service = Service::start().await;
+    let with = |path: &str| pb::Flag {
+        target_path: path.to_owned(),
+        ..make::flag("gems")
+    };
+    let wrong = pb::CreateFlagRequest {
+        flag: Some(pb::Flag {
+            source: pb::FlagSource::Discovered.into(),
+            ..with("$.data.gems")
+        }),
+    };
+    let failure = invalid(
+        service.flags.create_flag(wrong).await,
+        &[("target_path", "TARGET_PATH"), ("source", "RESERVED")],
+    );
+    assert!(
+        failure.violations[0].description.contains("'$' at character 1"),
+        "{failure:?}"
+    );
+
+    let flag = service.flag(with("data.gems_reward")).await;
+    assert_eq!(
+        (flag.target_path.as_str(), flag.source()),
+        ("data.gems_reward", pb::FlagSource::Manual)
+    );
+    let other = update(
+        &mut service,
+        pb::Flag {
+            name: "Gems".to_owned(),
+            ..flag.clone()
+        },
+        &["name"],
+    )
+    .await
+    .unwrap();
+    assert_eq!(other.target_path, "data.gems_reward");
+    let cleared = pb::Flag {
+        target_path: String::new(),
+        ..other
+    };
+    let cleared = update(&mut service, cleared, &["target_path"]).await.unwrap();
+    assert_eq!((cleared.target_path.as_str(), cleared.version), ("", 3));
+}
+
+#[tokio::test]
+async fn values_are_of_the_type_of_the_flag() {
+    let mut service = Service::start().await;
+    let list = Some(prost_types::Value {
+        kind: Some(prost_types::value::Kind::ListValue(prost_types::ListValue {
+            values: vec![],
+        })),
+    });
+    let of = |r#type: pb::FlagType, value| pb::CreateFlagRequest {
+        flag: Some(pb::Flag {
+            key: "typed".to_owned(),
+            r#type: r#type.into(),
+            variations: vec![variation("control", value)],
+            ..Default::default()
+        }),
+    };
+    let values = [boolean(true), text("x"), number(1.0), list];
+    let types = [
+        pb::FlagType::Boolean,
+        pb::FlagType::String,
+        pb::FlagType::Number,
+        pb::FlagType::Json,
+    ];
+    for (i, value) in values.iter().enumerate() {
+        for (j, r#type) in types.into_iter().enumerate() {
+            let created = service.flags.create_flag(of(r#type, value.clone())).await;
+            if i == j {
+                let flag = created.unwrap().into_inner().flag.unwrap();
+                delete(&mut service, "typed", flag.version).await.unwrap();
+            } else {
+                let both = [
+                    ("variations[0].value", "TYPE_MISMATCH"),
+                    ("default_value", "TYPE_MISMATCH"),
+                ];
+                invalid(created, &both);
+            }
+        }
+    }
+}

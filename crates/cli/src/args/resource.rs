@@ -81,12 +81,16 @@ pub(crate) struct FlagFields {
     /// A named value, the control first, such as `control=30`.
     #[arg(long = "variation", value_name = "KEY=VALUE")]
     variations: Vec<String>,
+    /// Where in a response body its value belongs, such as `data.gems_reward`.
+    #[arg(long, value_name = "PATH")]
+    target_path: Option<String>,
 }
 
 impl Fields for FlagFields {
     fn write(self, document: &mut Document) -> Result<(), Error> {
         self.texts.write(document);
         set(document, "type", self.value_type);
+        set(document, "targetPath", self.target_path);
         set(
             document,
             "defaultValue",

@@ -25,6 +25,10 @@ pub(crate) struct Flag {
     pub(crate) segment_overrides: Vec<SegmentOverride>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) unit_overrides: Vec<UnitOverride>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) target_path: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) source: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) held_defaults: Vec<HeldDefault>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -127,6 +131,8 @@ impl View for Flag {
             key: flag.key,
             name: flag.name,
             description: flag.description,
+            target_path: flag.target_path,
+            source: text::name_of::<pb::FlagSource>(flag.source),
             version: flag.version,
             generation: flag.generation,
             created_at: text::time(flag.created_at),
@@ -171,6 +177,8 @@ impl View for Flag {
                 .into_iter()
                 .map(unit_override)
                 .collect::<Result<_, Error>>()?,
+            target_path: self.target_path,
+            source: text::named::<pb::FlagSource>(&self.source, "source")?.into(),
             version: self.version,
             ..pb::Flag::default()
         })
@@ -214,6 +222,7 @@ impl View for Flag {
             ("default", self.default_value.to_string()),
             ("segment overrides", by_segment.collect::<Vec<_>>().join("\n")),
             ("unit overrides", by_unit.collect::<Vec<_>>().join("\n")),
+            ("target path", self.target_path.clone()),
             ("kept for holdouts", held.collect::<Vec<_>>().join("\n")),
             (
                 "version",

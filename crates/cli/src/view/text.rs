@@ -27,6 +27,7 @@ macro_rules! named {
 }
 
 named!(
+    "FLAG_SOURCE_" assay_proto::config::v1::FlagSource,
     "FLAG_TYPE_" assay_proto::config::v1::FlagType,
     "OPERATOR_" assay_proto::config::v1::Operator,
     "CONDITION_KIND_" assay_proto::config::v1::ConditionKind,

@@ -13,7 +13,7 @@ mod segment;
 mod value;
 
 use assay_core::{
-    flag::Meta,
+    flag::{Meta, TargetPathError},
     key::{KeyError, Namespace},
     value::Value,
     weights::WeightError,
@@ -47,6 +47,8 @@ enum Broken {
     Json(#[from] serde_json::Error),
     #[error("a key {0}")]
     Key(#[from] KeyError),
+    #[error("the target path {0}")]
+    TargetPath(#[from] TargetPathError),
     #[error("{0}")]
     Weights(#[from] WeightError),
     #[error("buckets from {0} to before {1} are none")]

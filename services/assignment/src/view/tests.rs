@@ -29,6 +29,7 @@ fn flag(key: &str, number: f64) -> Published {
         default_value: Served::Number(number),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        target_path: None,
         held_defaults: Vec::new(),
         meta: Meta {
             version: 1,

@@ -121,6 +121,7 @@ fn flag_of(experiment: &Experiment) -> Result<Flag, Error> {
         default_value: control.value.clone(),
         segment_overrides: Vec::new(),
         unit_overrides: Vec::new(),
+        target_path: None,
         held_defaults: Vec::new(),
         meta: Meta::default(),
     })

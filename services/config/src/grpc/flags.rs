@@ -32,6 +32,7 @@ const FIELDS: &[&str] = &[
     "default_value",
     "segment_overrides",
     "unit_overrides",
+    "target_path",
 ];
 
 /// The service on the wire.
@@ -146,7 +147,8 @@ fn edited(current: &Flag, asked: pb::Flag, mask: &Mask) -> Result<Flag, FieldErr
             None
         };
     }
-    take!(mask, asked => flag: name, description, segment_overrides, unit_overrides);
+    take!(mask, asked => flag: name, description, segment_overrides, unit_overrides, target_path);
+    flag.source = asked.source;
     let mut flag = Flag::try_from(flag)?;
     if mask.has("default_value") && !mask.has("variations") {
         set_default(&mut flag, value_from(default, "default_value")?);

@@ -7,7 +7,7 @@ use assay_core::{
         AssignmentSource, Cohort, Experiment, ExperimentMetric, ExposureMode, Pause, QaOverride, Role,
         Variant,
     },
-    flag::{Flag, HeldDefault, Meta, SegmentOverride, UnitOverride, Variation},
+    flag::{Flag, HeldDefault, Meta, SegmentOverride, TargetPath, UnitOverride, Variation},
     holdout::{Holdout, Scope},
     key::{
         ExperimentKey, FlagKey, HoldoutKey, LayerKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind,
@@ -44,6 +44,7 @@ pub fn flag(namespace: &Namespace, key: &str) -> Resource {
         default_value: Value::Bool(false),
         segment_overrides: vec![],
         unit_overrides: vec![],
+        target_path: None,
         held_defaults: vec![],
         meta: Meta::default(),
     })
@@ -193,6 +194,7 @@ fn full_flag(namespace: &Namespace) -> Resource {
             unit: Unit::new(UnitKind::new("device").expect(WELL), "a/b c").expect(WELL),
             value: Value::Number(-0.5),
         }],
+        target_path: Some(TargetPath::new("data.items[0].gate").expect(WELL)),
         held_defaults: vec![HeldDefault {
             holdout: HoldoutKey::new("full.holdout").expect(WELL),
             value: Value::Json(serde_json::json!({"gate": 20})),

@@ -1,7 +1,7 @@
 //! The stored form of a flag.
 
 use assay_core::{
-    flag::{Flag, HeldDefault, SegmentOverride, UnitOverride, Variation},
+    flag::{Flag, HeldDefault, SegmentOverride, TargetPath, UnitOverride, Variation},
     key::{FlagKey, HoldoutKey, SegmentKey, VariantKey},
 };
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub(super) struct FlagRecord {
     unit_overrides: Vec<UnitOverrideRecord>,
     #[serde(default)]
     held_defaults: Vec<HeldDefaultRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target_path: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -83,6 +85,7 @@ impl From<&Flag> for FlagRecord {
                 .map(SegmentOverrideRecord::from)
                 .collect(),
             unit_overrides: flag.unit_overrides.iter().map(UnitOverrideRecord::from).collect(),
+            target_path: flag.target_path.as_ref().map(ToString::to_string),
             held_defaults: flag.held_defaults.iter().map(HeldDefaultRecord::from).collect(),
         }
     }
@@ -112,6 +115,7 @@ impl FlagRecord {
                 .into_iter()
                 .map(UnitOverride::try_from)
                 .collect::<Result<_, _>>()?,
+            target_path: self.target_path.map(TargetPath::new).transpose()?,
             held_defaults: self
                 .held_defaults
                 .into_iter()

@@ -33,6 +33,7 @@ fn flag(key: &str, generation: u64) -> Resource {
         default_value: FlagValue::Bool(false),
         segment_overrides: Vec::new(),
         unit_overrides: Vec::new(),
+        target_path: None,
         held_defaults: Vec::new(),
         meta: meta(1, generation),
     })
