@@ -131,22 +131,36 @@ async fn an_attribute_nested_too_deeply_is_refused_by_its_field() -> Result<()> 
     check(&failure, "nested", &field, "NESTED_TOO_DEEPLY")
 }
 
+/// S1: a method without an entry in the permission table is denied, before anybody asks whether it is served.
 #[tokio::test]
-async fn what_nobody_serves_is_refused_by_name() -> Result<()> {
+async fn s1_what_the_permission_table_does_not_know_is_denied_by_name() -> Result<()> {
     let cluster = cluster().await?;
     for (service, method, _) in DOORS {
         let known = method.split('/').next().context("a service")?;
         for unknown in [format!("{known}/Guess"), "no.Such/Method".to_owned()] {
             let failure = refusal(address(&cluster, service), &unknown, 7_u64).await?;
             ensure!(
-                failure.code == Code::Unimplemented && failure.reason == "UNKNOWN_METHOD",
+                failure.code == Code::PermissionDenied && failure.reason == "NO_PERMISSION_ENTRY",
                 "{failure:?}"
             );
-            ensure!(
-                failure.metadata == [("method".to_owned(), unknown)],
-                "{failure:?}"
-            );
+            ensure!(failure.message.contains(&unknown), "{failure:?}");
         }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_another_service_serves_is_refused_with_its_name_and_the_address() -> Result<()> {
+    let cluster = cluster().await?;
+    let config = &cluster.endpoints.config;
+    let failure = refusal(config, "assay.analysis.v1.AnalysisService/GetResults", 7_u64).await?;
+    ensure!(failure.code == Code::Unimplemented, "{failure:?}");
+    for (name, value) in [
+        ("service", "assay.analysis.v1.AnalysisService"),
+        ("server", config),
+    ] {
+        let said = failure.metadata.iter().any(|(n, v)| n == name && v == value);
+        ensure!(said, "{name}: {failure:?}");
     }
     Ok(())
 }
