@@ -9,8 +9,8 @@ use assay_storage::{
     Error,
     config_bus::EmbeddedConfigBus,
     config_store::{
-        AuditEntry, Change, Committed, ConfigStore, DueMark, Fence, Filter, Kind, Page, Published,
-        Publishing, Resource, Start, Unpublished,
+        AuditEntry, Change, Committed, ConfigStore, DueMark, Fence, Filter, Generation, Kind, Page,
+        Published, Publishing, Resource, Start, Unpublished,
     },
 };
 use async_trait::async_trait;
@@ -87,6 +87,14 @@ impl ConfigStore for Broken {
     }
 
     async fn published(&self, _: &Namespace) -> Result<Published, Error> {
+        Err(self.0())
+    }
+
+    async fn published_at(&self, _: &Namespace, _: u64) -> Result<Option<Published>, Error> {
+        Err(self.0())
+    }
+
+    async fn generations(&self, _: &Namespace, _: Option<u64>, _: u64) -> Result<Vec<Generation>, Error> {
         Err(self.0())
     }
 

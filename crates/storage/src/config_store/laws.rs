@@ -5,6 +5,7 @@
 mod fences;
 mod finding;
 mod generations;
+mod history;
 mod live;
 mod reading;
 pub mod samples;
@@ -25,6 +26,10 @@ pub use finding::{
     experiments_are_found_by_owner_tags_and_words, many_are_read_by_key, what_is_due_is_found_in_order,
 };
 pub use generations::{a_generation_can_be_raised, generations_grow_by_one, marks_remove_what_was_published};
+pub use history::{
+    a_generation_that_never_was_is_not_found, every_generation_can_be_read_again_whole,
+    generations_name_the_changes_that_made_them,
+};
 pub use live::{
     a_flag_has_one_live_experiment, a_live_experiment_can_be_replaced,
     of_concurrent_live_experiments_one_wins,
@@ -68,6 +73,9 @@ pub async fn all(store: Arc<dyn ConfigStore>) {
     the_first_fence_stands(&*store).await;
     an_experiment_counts_from_the_fence_of_its_start(&*store).await;
     of_concurrent_fences_one_stands(&store).await;
+    every_generation_can_be_read_again_whole(&*store).await;
+    a_generation_that_never_was_is_not_found(&*store).await;
+    generations_name_the_changes_that_made_them(&*store).await;
     namespaces_include_the_default(&*store).await;
     every_version_of_a_segment_is_kept(&*store).await;
     published_has_every_version_that_is_needed(&*store).await;

@@ -340,6 +340,15 @@ pub struct Published {
     pub unreadable: Vec<Unreadable>,
 }
 
+/// A generation of a namespace, and the change that made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// Its number.
+    pub number: u64,
+    /// The change; absent when the history of the namespace begins with it and nobody has recorded what made it.
+    pub change: Option<AuditEntry>,
+}
+
 /// A stored resource that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
@@ -372,9 +381,10 @@ pub struct AuditEntry {
 /// The SQL truth.
 ///
 /// Guarantees: a [`Change`] is one transaction with its audit row, its outbox row and the namespace's next generation; reads see every
-/// committed change; generations of a namespace grow by one with each change and are never reused; a flag has at most one live
-/// (scheduled, running or paused) experiment that Assay assigns. Every version of a segment is kept, also when the segment is deleted:
-/// one that is created anew under its key goes on with the next version, so that a version means one thing for ever.
+/// committed change; generations of a namespace grow by one with each change and are never reused, and each can be read again whole; a
+/// flag has at most one live (scheduled, running or paused) experiment that Assay assigns. Every version of a segment is kept, also when
+/// the segment is deleted: one that is created anew under its key goes on with the next version, so that a version means one thing for
+/// ever.
 #[async_trait]
 pub trait ConfigStore: Send + Sync {
     /// Makes `change`. Its writes count as made at once: a change may end one live experiment of a flag and begin another.
@@ -463,6 +473,24 @@ pub trait ConfigStore: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn published(&self, namespace: &Namespace) -> Result<Published, Error>;
+
+    /// What was published of `namespace` at `generation`, in one consistent read; nothing when there was no such generation, or when it
+    /// is older than the history that is kept.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn published_at(&self, namespace: &Namespace, generation: u64) -> Result<Option<Published>, Error>;
+
+    /// Up to `limit` ≥ 1 generations of `namespace` that can be read, latest first: those with a number less than `before`, when given.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn generations(
+        &self,
+        namespace: &Namespace,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<Vec<Generation>, Error>;
 
     /// Removes the outbox rows of `namespace` up to `generation`: it has reached the bus.
     ///

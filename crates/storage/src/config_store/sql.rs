@@ -6,6 +6,7 @@
 pub(crate) mod audit;
 mod commit;
 mod fence;
+mod history;
 mod read;
 mod revisions;
 pub(crate) mod row;
@@ -17,19 +18,19 @@ use assay_core::{key::Namespace, segment::Segment, time::Timestamp};
 use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, Statement, sea_query::ExprTrait as _,
+    QuerySelect, Statement,
 };
 
 use super::{
-    AuditEntry, Change, Committed, ConfigStore, DueMark, Fence, Filter, Kind, Page, Published, Publishing,
-    Resource, Start, Unpublished,
+    AuditEntry, Change, Committed, ConfigStore, DueMark, Fence, Filter, Generation, Kind, Page, Published,
+    Publishing, Resource, Start, Unpublished,
     tables::{audit_log, namespaces, outbox, resources},
 };
 use crate::{
     Error,
     sql::{Database, classify, within},
 };
-use row::{count, namespace_of, number, readable, resource_of};
+use row::{count, namespace_of, number, resource_of};
 
 /// The SQL truth, in Postgres or SQLite.
 #[derive(Debug, Clone)]
@@ -176,41 +177,35 @@ impl ConfigStore for SqlConfigStore {
                 .map_err(classify)?;
             let rows = resources::Entity::find()
                 .filter(resources::Column::Namespace.eq(namespace.as_str()))
-                .filter(
-                    Condition::any()
-                        .add(resources::Column::Kind.is_in([
-                            Kind::Flag.name(),
-                            Kind::Segment.name(),
-                            Kind::Holdout.name(),
-                        ]))
-                        .add(
-                            resources::Column::Kind
-                                .eq(Kind::Experiment.name())
-                                .and(resources::Column::State.ne("DRAFT")),
-                        ),
-                )
+                .filter(row::is_published(
+                    resources::Column::Kind,
+                    resources::Column::State,
+                ))
                 .order_by_asc(resources::Column::Kind)
                 .order_by_asc(resources::Column::Key)
                 .all(&*instant)
                 .await
                 .map_err(classify)?;
-            let mut published = Published {
-                namespace: namespace.clone(),
-                generation: row.map_or(0, |row| count(row.generation)),
-                resources: Vec::new(),
-                unreadable: Vec::new(),
-            };
-            for row in rows {
-                match readable(row) {
-                    Ok(resource) => published.resources.push(resource),
-                    Err(unreadable) => published.unreadable.push(unreadable),
-                }
-            }
+            let generation = row.map_or(0, |row| count(row.generation));
+            let mut published = row::published(namespace, generation, rows);
             revisions::add_needed(&*instant, &mut published).await?;
             instant.commit().await?;
             Ok(published)
         })
         .await
+    }
+
+    async fn published_at(&self, namespace: &Namespace, generation: u64) -> Result<Option<Published>, Error> {
+        within(history::published(&self.database, namespace, generation)).await
+    }
+
+    async fn generations(
+        &self,
+        namespace: &Namespace,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<Vec<Generation>, Error> {
+        within(history::generations(&self.database, namespace, before, limit)).await
     }
 
     async fn mark_published(&self, namespace: &Namespace, generation: u64) -> Result<(), Error> {

@@ -1,4 +1,5 @@
-//! The rows of the configuration tables, as migrations `m0001_config`, `m0010_lifecycle` and `m0014_access` create them.
+//! The rows of the configuration tables, as migrations `m0001_config`, `m0010_lifecycle`, `m0011_generations` and `m0014_access` create
+//! them.
 #![expect(
     unreachable_pub,
     reason = "the derive macros make everything public; the module is private"
@@ -95,6 +96,54 @@ pub(super) mod experiment_terms {
         pub term: String,
         #[sea_orm(primary_key, auto_increment = false)]
         pub key: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The generations that can be read whole.
+pub(super) mod generations {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "generations")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub namespace: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub generation: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Resources as they were written: from `generation` to before `replaced`, which is absent on what is there now.
+pub(super) mod revisions {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "revisions")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub namespace: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kind: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub generation: i64,
+        pub replaced: Option<i64>,
+        pub version: i64,
+        pub state: Option<String>,
+        pub created_us: i64,
+        pub updated_us: i64,
+        pub document: String,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

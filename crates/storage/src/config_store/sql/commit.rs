@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::{
     audit::{self, Documents},
-    fence,
+    fence, history,
     row::{count, find, number, revision_of, row_of, text},
     terms,
 };
@@ -33,6 +33,7 @@ pub(super) async fn apply(transaction: &Transaction, change: &Change) -> Result<
     if let Some(claim) = &change.claim {
         claim_key(transaction, change, generation, claim).await?;
     }
+    history::begin(transaction, &change.namespace, generation).await?;
     let mut trail = Trail::default();
     let mut stored: Vec<Option<Resource>> = vec![None; change.writes.len()];
     // What ends a reservation of a flag comes before what makes one.
@@ -49,6 +50,7 @@ pub(super) async fn apply(transaction: &Transaction, change: &Change) -> Result<
             Write::Delete { kind, key, version } => {
                 let row = expected(transaction, &change.namespace, *kind, key, *version).await?;
                 trail.record(*kind, key, Some(row.document.clone()), None);
+                history::close(transaction, &row, generation).await?;
                 terms::remove(transaction, *kind, change.namespace.as_str(), key).await?;
                 row.into_active_model()
                     .delete(&**transaction)
@@ -140,6 +142,10 @@ async fn put(
         Some(row.document.clone()),
     );
     let revision = matches!(resource, Resource::Segment(_)).then(|| revision_of(&row));
+    if let Some(before) = &before {
+        history::close(transaction, before, generation).await?;
+    }
+    history::open(transaction, &row).await?;
     let active = row.into_active_model();
     let written = match &before {
         None => resources::Entity::insert(active)

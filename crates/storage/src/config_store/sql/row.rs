@@ -1,13 +1,13 @@
 //! Between rows and resources.
 
 use assay_core::{flag::Meta, key::Namespace, segment::Segment, time::Timestamp};
-use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait};
 
 use crate::{
     Error,
     config_store::{
-        Kind, Resource, Unreadable, record,
-        tables::{resources, segment_revisions},
+        Kind, Published, Resource, Unreadable, record,
+        tables::{resources, revisions, segment_revisions},
     },
     sql::classify,
 };
@@ -68,8 +68,53 @@ pub(super) fn resource_of(row: resources::Model) -> Result<Resource, Error> {
     record::decode(identity, &row.document)
 }
 
+/// The row of a resource as it was written once; what is only looked up among present rows is left empty.
+pub(super) fn row_of_revision(row: revisions::Model) -> resources::Model {
+    resources::Model {
+        namespace: row.namespace,
+        kind: row.kind,
+        key: row.key,
+        version: row.version,
+        generation: row.generation,
+        name: String::new(),
+        state: row.state,
+        flag_key: None,
+        live: false,
+        due_us: None,
+        created_us: row.created_us,
+        updated_us: row.updated_us,
+        document: row.document,
+    }
+}
+
+/// Lets through what is published, of rows with these columns: flags, segments, holdouts, and experiments but drafts.
+pub(super) fn is_published<C: ColumnTrait>(kind: C, state: C) -> Condition {
+    let always = [Kind::Flag, Kind::Segment, Kind::Holdout].map(Kind::name);
+    let experiments = Condition::all()
+        .add(kind.eq(Kind::Experiment.name()))
+        .add(state.ne("DRAFT"));
+    Condition::any().add(kind.is_in(always)).add(experiments)
+}
+
+/// What is published of `namespace` when it has these `rows`.
+pub(super) fn published(namespace: &Namespace, generation: u64, rows: Vec<resources::Model>) -> Published {
+    let mut published = Published {
+        namespace: namespace.clone(),
+        generation,
+        resources: Vec::new(),
+        unreadable: Vec::new(),
+    };
+    for row in rows {
+        match readable(row) {
+            Ok(resource) => published.resources.push(resource),
+            Err(unreadable) => published.unreadable.push(unreadable),
+        }
+    }
+    published
+}
+
 /// The resource that `row` stores, or its name and why it cannot be read.
-pub(super) fn readable(row: resources::Model) -> Result<Resource, Unreadable> {
+fn readable(row: resources::Model) -> Result<Resource, Unreadable> {
     let kind = kind_of(&row).expect("published rows are asked for by kind");
     let key = row.key.clone();
     resource_of(row).map_err(|error| Unreadable {

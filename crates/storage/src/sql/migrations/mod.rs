@@ -5,6 +5,7 @@ mod m0002_analysis;
 mod m0003_log;
 mod m0010_lifecycle;
 mod m0011_callers;
+mod m0011_generations;
 mod m0013_units;
 mod m0014_access;
 mod m0015_fence;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_access::Migration),
             Box::new(m0015_fence::Migration),
             Box::new(m0016_segment_revisions::Migration),
+            Box::new(m0011_generations::Migration),
         ]
     }
 }
