@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "assay/common/v1/unit.proto",
     "assay/config/v1/activation.proto",
     "assay/config/v1/flag.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 14] = [
     "assay/config/v1/experiment.proto",
     "assay/config/v1/access.proto",
     "assay/config/v1/audit.proto",
+    "assay/config/v1/generation.proto",
     "assay/assignment/v1/assignment.proto",
     "assay/ingest/v1/ingest.proto",
     "assay/analysis/v1/analysis.proto",

@@ -8,6 +8,7 @@
 
 pub mod bus;
 pub mod convert;
+pub mod diff;
 pub mod field;
 pub mod hot;
 #[cfg(test)]

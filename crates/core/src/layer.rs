@@ -234,6 +234,15 @@ impl Layer {
         self.allocations.retain(|held| !is_free(held, now));
     }
 
+    /// Lets `experiment` have `ranges` for good again; says whether it could, which is while it has them or they cool down after it.
+    pub fn reclaim(&mut self, experiment: &ExperimentKey, ranges: &[BucketRange], now: Timestamp) -> bool {
+        let own = self
+            .allocations
+            .iter_mut()
+            .find(|held| held.experiment == *experiment && held.ranges == ranges && !is_free(held, now));
+        own.map(|held| held.free_at = None).is_some()
+    }
+
     fn full(&self, wanted: u32, free: u32, experiment: &ExperimentKey, now: Timestamp) -> LayerFull {
         let others = self
             .allocations

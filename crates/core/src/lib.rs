@@ -25,6 +25,7 @@ pub mod lifecycle;
 pub mod memory;
 pub mod metric;
 pub mod record;
+pub mod rollback;
 pub mod schedule;
 pub mod segment;
 pub mod snapshot;

@@ -10,6 +10,7 @@ mod failures;
 mod fences;
 mod finding;
 mod flags;
+mod generations;
 mod holdouts;
 mod idempotency;
 mod layers;

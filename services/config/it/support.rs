@@ -10,8 +10,9 @@ use assay_platform::{Access, Channel, ChannelOptions, Code, Failure, MockClock, 
 use assay_proto::config::v1::{
     self as pb, activation_service_client::ActivationServiceClient,
     experiment_service_client::ExperimentServiceClient, flag_service_client::FlagServiceClient,
-    holdout_service_client::HoldoutServiceClient, layer_service_client::LayerServiceClient,
-    metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
+    generation_service_client::GenerationServiceClient, holdout_service_client::HoldoutServiceClient,
+    layer_service_client::LayerServiceClient, metric_service_client::MetricServiceClient,
+    segment_service_client::SegmentServiceClient,
 };
 use assay_storage::{
     access_store::SqlAccessStore,
@@ -34,6 +35,7 @@ pub(crate) struct Service {
     pub(crate) holdouts: HoldoutServiceClient<Channel>,
     pub(crate) activations: ActivationServiceClient<Channel>,
     pub(crate) channel: Channel,
+    pub(crate) generations: GenerationServiceClient<Channel>,
     pub(crate) store: Arc<dyn ConfigStore>,
     pub(crate) bus: Arc<dyn ConfigBus>,
     pub(crate) clock: MockClock,
@@ -115,6 +117,7 @@ impl Service {
             layers: LayerServiceClient::new(channel.clone()),
             holdouts: HoldoutServiceClient::new(channel.clone()),
             activations: ActivationServiceClient::new(channel.clone()),
+            generations: GenerationServiceClient::new(channel.clone()),
             experiments: ExperimentServiceClient::new(channel.clone()),
             channel,
             store,

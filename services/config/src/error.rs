@@ -89,6 +89,9 @@ pub(crate) enum Error {
         "a request under the same idempotency key is being made; wait for its answer, or send this one again"
     )]
     InProgress,
+    /// Each of these resources stands in the way.
+    #[error("generation {generation} cannot be restored: {}", summary(.obstacles))]
+    CannotRollBack { generation: u64, obstacles: FieldErrors },
     /// The caller may not.
     #[error(transparent)]
     Access(#[from] Failure),
@@ -267,6 +270,11 @@ impl From<Error> for Failure {
                 .with_metadata("experiment", experiment),
             Error::InProgress => Self::new(Code::Aborted, "IDEMPOTENCY_KEY_IN_USE", message)
                 .with_retry_after(Duration::from_secs(1)),
+            Error::CannotRollBack {
+                generation,
+                obstacles,
+            } => with(refused("CANNOT_ROLL_BACK", message), obstacles)
+                .with_metadata("generation", generation.to_string()),
             Error::Access(failure) => failure,
             Error::Store(error) => store(error),
         }

@@ -5,6 +5,7 @@ mod activation;
 mod audit;
 mod experiments;
 mod flags;
+mod generations;
 mod holdouts;
 mod layers;
 mod mask;
@@ -20,6 +21,7 @@ use assay_proto::config::v1::{
     audit_service_server::{self, AuditServiceServer},
     experiment_service_server::{self, ExperimentServiceServer},
     flag_service_server::{self, FlagServiceServer},
+    generation_service_server::{self, GenerationServiceServer},
     holdout_service_server::{self, HoldoutServiceServer},
     layer_service_server::{self, LayerServiceServer},
     metric_service_server::{self, MetricServiceServer},
@@ -35,7 +37,7 @@ pub use access::keys_of;
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The full names of what is served.
-pub(crate) const SERVICES: [&str; 9] = [
+pub(crate) const SERVICES: [&str; 10] = [
     access_service_server::SERVICE_NAME,
     activation_service_server::SERVICE_NAME,
     audit_service_server::SERVICE_NAME,
@@ -45,6 +47,7 @@ pub(crate) const SERVICES: [&str; 9] = [
     experiment_service_server::SERVICE_NAME,
     layer_service_server::SERVICE_NAME,
     holdout_service_server::SERVICE_NAME,
+    generation_service_server::SERVICE_NAME,
 ];
 
 /// The services on `truth` and `keys`, with winner signals from `signals`; what was done under an idempotency key is done once.
@@ -64,9 +67,11 @@ pub(crate) fn routes(truth: &Truth, signals: &Signals, fences: &Arc<Fences>, key
     let layers = LayerServiceServer::new(layers::Layers { truth: truth.clone() });
     let holdouts = HoldoutServiceServer::new(holdouts::Holdouts { truth: truth.clone() });
     let activations = ActivationServiceServer::new(activation::Activations(fences.clone()));
+    let generations = GenerationServiceServer::new(generations::Generations { truth: truth.clone() });
     let routes = Routes::new(flags.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(segments.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(metrics.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(generations.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(layers.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(holdouts.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(experiments.max_decoding_message_size(MAX_MESSAGE_BYTES))

@@ -24,6 +24,7 @@ mod error;
 mod experiment;
 mod fence;
 mod flag;
+mod generation;
 mod get;
 mod grpc;
 mod holdout;

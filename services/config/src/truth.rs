@@ -14,7 +14,8 @@ use assay_core::{
 };
 use assay_platform::clock::SharedClock;
 use assay_storage::config_store::{
-    Audit, Change, Committed, ConfigStore, DueMark, Expect, Filter, Kind, Page, Resource, Start, Write,
+    Audit, Change, Committed, ConfigStore, DueMark, Expect, Filter, Generation, Kind, Page, Published,
+    Resource, Start, Write,
 };
 
 use crate::{error::Error, idempotency, publish::Wake};
@@ -272,6 +273,28 @@ impl Truth {
     /// The present generation of `namespace`.
     pub(crate) async fn generation(&self, namespace: &Namespace) -> Result<u64, Error> {
         Ok(self.next_generation(namespace).await?.saturating_sub(1))
+    }
+
+    /// What was published at `generation`; `NotFound` when there was none, or when it is older than what is kept.
+    pub(crate) async fn published_at(
+        &self,
+        namespace: &Namespace,
+        generation: u64,
+    ) -> Result<Published, Error> {
+        let published = self.store.published_at(namespace, generation).await?;
+        published.ok_or_else(|| Error::NotFound {
+            what: format!("generation {generation} of namespace {namespace}"),
+        })
+    }
+
+    /// Up to `limit` generations before `before`, latest first.
+    pub(crate) async fn generations(
+        &self,
+        namespace: &Namespace,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<Vec<Generation>, Error> {
+        Ok(self.store.generations(namespace, before, limit).await?)
     }
 
     /// The generation that the next change of `namespace` will get unless another change comes first.

@@ -1,0 +1,164 @@
+//! `GenerationService`.
+
+use assay_proto::{
+    config::v1::{self as pb, generation_service_server::GenerationService},
+    convert::timestamp,
+    diff::differing_fields,
+};
+use assay_storage::config_store::{Generation, Published, Resource};
+use tonic::{Request, Response, Status};
+
+use super::request::open;
+use crate::{
+    generation::{
+        Pair,
+        diff::diff,
+        list::list,
+        required,
+        rollback::{Order, rollback},
+    },
+    list::PageRequest,
+    truth::Truth,
+};
+
+/// The service on the wire.
+pub(super) struct Generations {
+    pub(super) truth: Truth,
+}
+
+#[tonic::async_trait]
+impl GenerationService for Generations {
+    async fn list_generations(
+        &self,
+        request: Request<pb::ListGenerationsRequest>,
+    ) -> Result<Response<pb::ListGenerationsResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let page = PageRequest {
+            size: request.page_size,
+            token: request.page_token,
+        };
+        let (generations, next_page_token) = list(&self.truth, &call, &page).await?;
+        Ok(Response::new(pb::ListGenerationsResponse {
+            generations: generations.into_iter().map(made).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn get_generation(
+        &self,
+        request: Request<pb::GetGenerationRequest>,
+    ) -> Result<Response<pb::GetGenerationResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let generation = required(request.generation, "generation")?;
+        let published = self.truth.published_at(&call.namespace, generation).await?;
+        Ok(Response::new(whole(&published)))
+    }
+
+    async fn diff_generations(
+        &self,
+        request: Request<pb::DiffGenerationsRequest>,
+    ) -> Result<Response<pb::DiffGenerationsResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let from = required(request.from_generation, "from_generation")?;
+        let to = required(request.to_generation, "to_generation")?;
+        let pairs = diff(&self.truth, &call, from, to).await?;
+        Ok(Response::new(pb::DiffGenerationsResponse {
+            differences: pairs.iter().filter_map(difference).collect(),
+        }))
+    }
+
+    async fn rollback(
+        &self,
+        request: Request<pb::RollbackRequest>,
+    ) -> Result<Response<pb::RollbackResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let order = Order {
+            to: request.generation,
+            expected: request.expected_generation,
+            reason: request.reason,
+            dry_run: request.dry_run,
+        };
+        let (generation, changed) = rollback(&self.truth, &call, &order).await?;
+        Ok(Response::new(pb::RollbackResponse {
+            generation,
+            differences: changed.iter().filter_map(difference).collect(),
+        }))
+    }
+}
+
+fn made(generation: Generation) -> pb::Generation {
+    let Some(change) = generation.change else {
+        return pb::Generation {
+            generation: generation.number,
+            ..Default::default()
+        };
+    };
+    pb::Generation {
+        generation: generation.number,
+        created_at: Some(timestamp(change.at)),
+        actor: change.audit.actor,
+        action: change.audit.action,
+        subject: change.audit.subject,
+        reason: change.audit.reason,
+    }
+}
+
+fn whole(published: &Published) -> pb::GetGenerationResponse {
+    let mut answer = pb::GetGenerationResponse {
+        generation: published.generation,
+        ..Default::default()
+    };
+    for resource in &published.resources {
+        match resource {
+            Resource::Flag(flag) => answer.flags.push(flag.into()),
+            Resource::Segment(segment) => answer.segments.push(segment.into()),
+            Resource::Holdout(holdout) => answer.holdouts.push(holdout.into()),
+            Resource::Experiment(experiment) => answer.experiments.push(experiment.into()),
+            // Never published.
+            Resource::Metric(_) | Resource::Layer(_) => {}
+        }
+    }
+    let unreadable = published.unreadable.iter();
+    answer.unreadable = unreadable
+        .map(|broken| format!("{}/{}", broken.kind.name(), broken.key))
+        .collect();
+    answer
+}
+
+/// How a resource differs; nothing when its content is the same.
+fn difference((before, after): &Pair) -> Option<pb::ResourceDifference> {
+    let some = before.as_ref().or(after.as_ref())?;
+    let (kind, fields) = match (before, after) {
+        (None, _) => (pb::DifferenceKind::Added, Vec::new()),
+        (_, None) => (pb::DifferenceKind::Removed, Vec::new()),
+        (Some(before), Some(after)) => (pb::DifferenceKind::Changed, fields(before, after)),
+    };
+    if kind == pb::DifferenceKind::Changed && fields.is_empty() {
+        return None;
+    }
+    Some(pb::ResourceDifference {
+        resource: format!("{}/{}", some.kind().name(), some.key()),
+        kind: kind.into(),
+        fields,
+    })
+}
+
+fn fields(before: &Resource, after: &Resource) -> Vec<String> {
+    macro_rules! differing {
+        ($($kind:ident),+) => {
+            match (before, after) {
+                $((Resource::$kind(before), Resource::$kind(after)) => differing_fields(
+                    concat!("assay.config.v1.", stringify!($kind)),
+                    &pb::$kind::from(before),
+                    &pb::$kind::from(after),
+                ),)+
+                _ => Vec::new(),
+            }
+        };
+    }
+    differing!(Flag, Segment, Metric, Experiment, Layer, Holdout)
+}
