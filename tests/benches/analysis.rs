@@ -14,6 +14,7 @@ use assay_core::{
 use assay_platform::SystemClock;
 use assay_proto::{
     config::v1 as config,
+    convert::duration,
     stream::{self, Batch, Records},
 };
 use assay_storage::event_log::{Append, EventLog, Topic};
@@ -101,8 +102,8 @@ async fn count(dir: &std::path::Path) -> Result<f64> {
     let log = stores.log.clone();
     let cluster = Cluster::start_on(stores, SystemClock::shared()).await?;
     let client = cluster.client()?;
-    start_experiment(&client).await?;
-    let appends = entries()?;
+    let generation = start_experiment(&client).await?;
+    let appends = entries(generation)?;
     let start = Instant::now();
     for result in log.append(appends).await {
         result?;
@@ -121,7 +122,8 @@ async fn count(dir: &std::path::Path) -> Result<f64> {
     Ok(counted)
 }
 
-async fn start_experiment(client: &Client) -> Result<()> {
+/// Starts an experiment and waits until exposures count; the answer is the generation that it runs in.
+async fn start_experiment(client: &Client) -> Result<u64> {
     let kind = config::metric::Kind::Conversion(config::ConversionMetric {
         event: "buy".into(),
         window: None,
@@ -169,14 +171,20 @@ async fn start_experiment(client: &Client) -> Result<()> {
         key: draft.key,
         version: draft.version,
         confirm: true,
+        wait: Some(duration(Duration::from_secs(30))),
         ..Default::default()
     };
-    client.experiments().start_experiment(request).await?;
-    Ok(())
+    let started = client.experiments().start_experiment(request).await?.into_inner();
+    let activation = started.activation.context("no activation")?;
+    ensure!(
+        activation.fence_time.is_some(),
+        "the experiment does not count yet: {activation:?}"
+    );
+    Ok(activation.generation)
 }
 
-/// The packed entries of an exposure and an event for each unit.
-fn entries() -> Result<Vec<Append>> {
+/// The packed entries of an exposure, in `generation`, and an event for each unit.
+fn entries(generation: u64) -> Result<Vec<Append>> {
     let mut exposures = vec![Vec::new(); PARTITIONS as usize];
     let mut events = vec![Vec::new(); PARTITIONS as usize];
     let now = Timestamp::from_micros(std::time::UNIX_EPOCH.elapsed()?.as_micros() as i64);
@@ -192,7 +200,7 @@ fn entries() -> Result<Vec<Append>> {
             unit: unit.clone(),
             time: now,
             received_at: now,
-            generation: 1,
+            generation,
             attributes: Attributes::new(),
             imported: false,
         });
