@@ -1,14 +1,15 @@
 //! The bounded queue between requests and the writer thread, and the counts, under one lock: so they always add up.
 //!
-//! Requests that wait for the same write wait together, those of one thread for one signal: waking a task from another thread costs a
-//! system call, and waking the others from the first costs none.
+//! Requests that wait for the same write wait together, those of one thread for one task of that thread: waking a task from another thread
+//! costs a system call, and waking the others from the first costs none. A lone request is written at once. Where several came together, more are
+//! on their way, and the writer gathers them for a moment: one write and one signal then serve all of them.
 
 use std::{
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{
@@ -18,6 +19,9 @@ use futures::{
 use tokio::sync::oneshot;
 
 use super::{DropReason, ExposureCounts, Parcel};
+
+/// From the beginning of a write that several requests had joined to that of the next one.
+const GATHER: Duration = Duration::from_micros(500);
 
 /// Threads beyond this many share their signals.
 const LANES: usize = 16;
@@ -87,6 +91,8 @@ struct State {
     closed: bool,
     /// Whether the writer sleeps and must be woken.
     idle: bool,
+    /// Until when the writer gathers; absent after a write for a lone request.
+    gathers_until: Option<Instant>,
     counts: ExposureCounts,
 }
 
@@ -122,16 +128,24 @@ impl Queue {
         spooled
     }
 
-    /// All that waits; sleeps while nothing does. None when the queue is closed and empty.
+    /// All that waits; sleeps while nothing does, and while more is gathered. None when the queue is closed and empty.
     pub(crate) fn take(&self) -> Option<Taken> {
         let mut state = self.state();
         while state.next.items.is_empty() && !state.closed {
             state.idle = true;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        if let Some(until) = state.gathers_until {
+            let left = until.saturating_duration_since(Instant::now());
+            let gathered = self
+                .changed
+                .wait_timeout_while(state, left, |state| !state.closed);
+            (state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        }
         state.bytes = 0;
         state.joined = Default::default();
         let taken = std::mem::take(&mut state.next);
+        state.gathers_until = (taken.items.len() > 1).then(|| Instant::now() + GATHER);
         (!taken.items.is_empty()).then_some(taken)
     }
 
@@ -179,8 +193,10 @@ impl State {
         let mut join = || {
             let (done, told) = oneshot::channel();
             next.waiting.push(done);
-            let told = tokio::time::timeout(wait, told);
-            told.map(|outcome| matches!(outcome, Ok(Ok(())))).boxed().shared()
+            let told = tokio::spawn(tokio::time::timeout(wait, told));
+            told.map(|outcome| matches!(outcome, Ok(Ok(Ok(())))))
+                .boxed()
+                .shared()
         };
         match joined.get_mut(lane) {
             Some(joined) => joined.get_or_insert_with(join).clone(),
