@@ -49,6 +49,7 @@ pub(crate) async fn acknowledge(
     mut served: watch::Receiver<Serves>,
     stop: Shutdown,
 ) {
+    tracing::info!(replica = id, "this replica acknowledges what it serves");
     let mut delays = Backoff::new(FIRST_DELAY, BEAT);
     let mut outage = false;
     while !stop.is_triggered() {

@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     acknowledge::Serves,
     serving::Serving,
+    settle::Replaced,
     snapshot_file,
     view::{ReplicaView, Saved, Step},
 };
@@ -47,7 +48,9 @@ pub(crate) struct Follower {
     pub(crate) compare_interval: Duration,
     pub(crate) clock: SharedClock,
     /// Told what is served, right after it is.
-    pub(crate) acknowledged: watch::Sender<Serves>,
+    pub(crate) acknowledged: Arc<watch::Sender<Serves>>,
+    /// Told before that what is served no more.
+    pub(crate) replaced: Arc<Replaced>,
     /// Told what to keep for a restart.
     pub(crate) saved: watch::Sender<Option<Arc<Saved>>>,
 }
@@ -273,11 +276,19 @@ impl Follower {
             .iter()
             .map(|step| (step.snapshot.namespace().clone(), step.snapshot.generation()))
             .collect();
-        self.serving.replace(steps.into_iter().map(|step| step.snapshot));
+        let replaced = self.serving.replace(steps.into_iter().map(|step| step.snapshot));
+        self.replaced.add(replaced);
         let since = Timestamp::from_micros(self.clock.now_micros());
         self.acknowledged.send_modify(|served| {
-            let since_now = |(namespace, generation)| (namespace, Served { generation, since });
-            served.extend(generations.into_iter().map(since_now));
+            for (namespace, generation) in generations {
+                let settled = served.get(&namespace).map_or(0, |before| before.settled);
+                let here = Served {
+                    generation,
+                    since,
+                    settled,
+                };
+                served.insert(namespace, here);
+            }
         });
         self.health.ready().await;
         self.saved.send_replace(Some(Arc::new(progress.view.save())));

@@ -20,6 +20,7 @@ mod pipeline;
 mod record;
 mod serving;
 mod settings;
+mod settle;
 mod ship;
 mod snapshot_file;
 mod view;
@@ -80,17 +81,34 @@ pub async fn serve(
     // Dropped, it ends its tasks.
     let mut tasks = JoinSet::new();
     let stop_keeping = Shutdown::new();
-    let following = follow(
-        &ports,
-        &settings,
-        &serving,
-        &health,
-        &clock,
-        &mut tasks,
-        stop_keeping.clone(),
+    let acknowledged = Arc::new(watch::Sender::new(acknowledge::Serves::new()));
+    let replaced = Arc::new(settle::Replaced::default());
+    let follower = follow::Follower {
+        bus: ports.bus.clone(),
+        serving: serving.clone(),
+        health: health.clone(),
+        snapshot_file: snapshot_file::path(&ports.data_dir),
+        bus_wait: settings.bus_wait,
+        compare_interval: settings.compare_interval,
+        clock: clock.clone(),
+        acknowledged: acknowledged.clone(),
+        replaced: replaced.clone(),
+        saved: keep_snapshot_file(&ports, &mut tasks, stop_keeping.clone()),
+    };
+    let following = tasks.spawn(follower.run());
+    // Who leaves has written what it is to remember: until then nobody is to think that it has.
+    let stop_acknowledging = Shutdown::new();
+    let acknowledging = acknowledge::acknowledge(
+        ports.bus.clone(),
+        acknowledge::new_id(),
+        acknowledged.subscribe(),
+        stop_acknowledging.clone(),
     );
+    tasks.spawn(acknowledging);
 
     let (memories, writer) = memories::Memories::start(ports.units.clone());
+    let settling = settle::settle(acknowledged, replaced, memories.written(), stop_keeping.clone());
+    tasks.spawn(settling);
     let callers = Arc::new(callers::Callers::default());
     let reporter = callers::Reporter {
         callers: callers.clone(),
@@ -123,6 +141,7 @@ pub async fn serve(
     stop_keeping.trigger();
     let drain_deadline = settings.exposures.drain_deadline;
     tokio::join!(pipeline.drain(drain_deadline), writer.drain(drain_deadline));
+    stop_acknowledging.trigger();
     let last_snapshot = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_SNAPSHOT, last_snapshot).await.is_err() {
         tracing::warn!("the last snapshot file is not written; a restart may serve an older one");
@@ -130,38 +149,14 @@ pub async fn serve(
     Ok(served?)
 }
 
-/// Begins to follow the bus, to acknowledge what is served and to keep the snapshot file; the answer ends the following.
-fn follow(
+/// Begins to keep the snapshot file; what it is told is kept, the last one even after `stop`.
+fn keep_snapshot_file(
     ports: &Ports,
-    settings: &Settings,
-    serving: &Arc<serving::Serving>,
-    health: &Health,
-    clock: &SharedClock,
     tasks: &mut JoinSet<()>,
-    stop_keeping: Shutdown,
-) -> tokio::task::AbortHandle {
+    stop: Shutdown,
+) -> watch::Sender<Option<Arc<view::Saved>>> {
     let (saved, told) = watch::channel(None);
-    let (acknowledged, served) = watch::channel(acknowledge::Serves::new());
-    let replica = acknowledge::new_id();
-    tracing::info!(replica, "this replica acknowledges what it serves");
-    let snapshot_file = snapshot_file::path(&ports.data_dir);
-    let follower = follow::Follower {
-        bus: ports.bus.clone(),
-        serving: serving.clone(),
-        health: health.clone(),
-        snapshot_file: snapshot_file.clone(),
-        bus_wait: settings.bus_wait,
-        compare_interval: settings.compare_interval,
-        clock: clock.clone(),
-        acknowledged,
-        saved,
-    };
-    tasks.spawn(acknowledge::acknowledge(
-        ports.bus.clone(),
-        replica,
-        served,
-        stop_keeping.clone(),
-    ));
-    tasks.spawn(async move { snapshot_file::keep(snapshot_file, told, &stop_keeping).await });
-    tasks.spawn(follower.run())
+    let path = snapshot_file::path(&ports.data_dir);
+    tasks.spawn(async move { snapshot_file::keep(path, told, &stop).await });
+    saved
 }

@@ -17,7 +17,10 @@ use assay_storage::{
     Error,
     unit_store::{MAX_BATCH, Place, UnitStore},
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use cache::Cache;
 
@@ -37,12 +40,36 @@ struct Counts {
     forgotten: AtomicU64,
 }
 
+/// What goes to the store behind the answers, in order.
+enum Step {
+    /// A first assignment.
+    Write(Place, Remembered),
+    /// All that came before is written.
+    Tell(oneshot::Sender<()>),
+}
+
 /// The unit store, what is known of it here, and what is on the way to it.
 pub(crate) struct Memories {
     store: Arc<dyn UnitStore>,
     cache: Arc<Mutex<Cache>>,
-    waiting: mpsc::Sender<(Place, Remembered)>,
+    waiting: mpsc::Sender<Step>,
     counts: Arc<Counts>,
+}
+
+/// Tells when what has been offered is written; keeps nothing going.
+pub(crate) struct Written(mpsc::WeakSender<Step>);
+
+impl Written {
+    /// Waits until all that was offered before is written, for as long as the store is away. False when that will not come any more.
+    pub(crate) async fn all(&self) -> bool {
+        let Some(waiting) = self.0.upgrade() else {
+            return false;
+        };
+        let (tell, told) = oneshot::channel();
+        let asked = waiting.send(Step::Tell(tell)).await.is_ok();
+        drop(waiting);
+        asked && told.await.is_ok()
+    }
 }
 
 /// The writer behind the answers.
@@ -69,13 +96,18 @@ impl Memories {
         (memories, Writer { task, counts })
     }
 
+    /// See [`Written`].
+    pub(crate) fn written(&self) -> Written {
+        Written(self.waiting.downgrade())
+    }
+
     /// Remembers `first` some time from now. Never waits: when too much waits already it is counted and not remembered.
     pub(crate) fn later(&self, place: Place, first: Remembered) {
         if lock(&self.cache).get(&place).is_some() {
             return;
         }
         self.counts.offered.fetch_add(1, Ordering::Relaxed);
-        match self.waiting.try_send((place.clone(), first.clone())) {
+        match self.waiting.try_send(Step::Write(place.clone(), first.clone())) {
             Ok(()) => lock(&self.cache).put(place, first),
             Err(_) => {
                 if self.counts.forgotten.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -163,32 +195,49 @@ fn lock(cache: &Mutex<Cache>) -> std::sync::MutexGuard<'_, Cache> {
 /// Writes what comes, again and again until the store takes it.
 async fn write(
     store: Arc<dyn UnitStore>,
-    mut taken: mpsc::Receiver<(Place, Remembered)>,
+    mut taken: mpsc::Receiver<Step>,
     cache: Arc<Mutex<Cache>>,
     counts: Arc<Counts>,
 ) {
-    let mut delays = Backoff::new(FIRST_DELAY, MAX_DELAY);
-    let mut batch = Vec::new();
-    while taken.recv_many(&mut batch, MAX_WRITE).await > 0 {
-        let kept = loop {
-            match store.put_if_absent(&batch).await {
-                Ok(kept) => break kept,
-                Err(error) => {
-                    let delay = delays.next_delay();
-                    tracing::warn!(
-                        error = chain(&error),
-                        ?delay,
-                        "first assignments wait to be remembered"
-                    );
-                    tokio::time::sleep(delay).await;
-                }
+    let mut steps = Vec::new();
+    while taken.recv_many(&mut steps, MAX_WRITE).await > 0 {
+        let (mut firsts, mut tell) = (Vec::new(), Vec::new());
+        for step in steps.drain(..) {
+            match step {
+                Step::Write(place, first) => firsts.push((place, first)),
+                Step::Tell(told) => tell.push(told),
             }
-        };
-        delays.reset();
-        counts.kept.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        let mut cache = lock(&cache);
-        for ((place, _), remembered) in batch.drain(..).zip(kept) {
-            cache.put(place, remembered);
+        }
+        if !firsts.is_empty() {
+            let kept = put(&*store, &firsts).await;
+            counts.kept.fetch_add(firsts.len() as u64, Ordering::Relaxed);
+            let mut cache = lock(&cache);
+            for ((place, _), remembered) in firsts.into_iter().zip(kept) {
+                cache.put(place, remembered);
+            }
+        }
+        for told in tell {
+            // Who has gone does not want to know.
+            let _ = told.send(());
+        }
+    }
+}
+
+/// Puts `firsts` until the store takes them; the answer is what is remembered in their places.
+async fn put(store: &dyn UnitStore, firsts: &[(Place, Remembered)]) -> Vec<Remembered> {
+    let mut delays = Backoff::new(FIRST_DELAY, MAX_DELAY);
+    loop {
+        match store.put_if_absent(firsts).await {
+            Ok(kept) => return kept,
+            Err(error) => {
+                let delay = delays.next_delay();
+                tracing::warn!(
+                    error = chain(&error),
+                    ?delay,
+                    "first assignments wait to be remembered"
+                );
+                tokio::time::sleep(delay).await;
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What is served now: replaced whole, read without a lock.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
 
 use arc_swap::ArcSwapOption;
 use assay_core::{
@@ -34,14 +37,16 @@ impl Serving {
         Ok(snapshots.get(namespace).unwrap_or(&self.empty).clone())
     }
 
-    /// Serves `newer` instead of what was served of their namespaces. There is one caller.
-    pub(crate) fn replace(&self, newer: impl IntoIterator<Item = Arc<Snapshot>>) {
+    /// Serves `newer` instead of what was served of their namespaces, which is returned: requests that have begun with it end with it.
+    /// There is one caller.
+    pub(crate) fn replace(&self, newer: impl IntoIterator<Item = Arc<Snapshot>>) -> Vec<Weak<Snapshot>> {
         let mut snapshots = self.snapshots.load().as_deref().cloned().unwrap_or_default();
-        snapshots.extend(
-            newer
-                .into_iter()
-                .map(|snapshot| (snapshot.namespace().clone(), snapshot)),
-        );
+        let mut replaced = Vec::new();
+        for snapshot in newer {
+            let older = snapshots.insert(snapshot.namespace().clone(), snapshot);
+            replaced.extend(older.as_ref().map(Arc::downgrade));
+        }
         self.snapshots.store(Some(Arc::new(snapshots)));
+        replaced
     }
 }

@@ -21,6 +21,7 @@ async fn serves(service: &Service, id: &str, generation: u64, millis: u64) {
     let served = Served {
         generation,
         since: at(millis),
+        settled: 0,
     };
     let replica = Replica {
         id: id.to_owned(),
@@ -220,6 +221,12 @@ async fn replicas_are_listed_with_state_and_age() {
     let mut service = Service::start_on(store().await, bus).await;
     let newest = service.flag(make::flag("gate")).await.generation;
     let newest = newest.max(service.flag(make::flag("other")).await.generation);
+    // The age of what is behind is that of what it lacks, which must be published before the clock moves.
+    eventually(|| async {
+        let known = service.store.fence(&Namespace::default(), newest).await.unwrap();
+        known.map(drop).ok_or_else(|| "not published".to_owned())
+    })
+    .await;
     serves(&service, "ahead", newest, 1).await;
     serves(&service, "behind", newest - 1, 0).await;
     serves(&service, "gone", newest, 1).await;

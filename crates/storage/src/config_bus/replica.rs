@@ -28,6 +28,9 @@ pub struct Served {
     pub generation: u64,
     /// Since when, by the replica's clock: every answer that it has given since then is of this generation.
     pub since: Timestamp,
+    /// Of every answer that it gave before this generation, what is to be remembered of it is in the unit store. At most `generation`; 0 as
+    /// long as there is none.
+    pub settled: u64,
 }
 
 impl Replica {

@@ -96,7 +96,11 @@ mod tests {
     }
 
     fn replica(id: &str, generation: u64, since: Timestamp) -> Replica {
-        let served = Served { generation, since };
+        let served = Served {
+            generation,
+            since,
+            settled: 0,
+        };
         Replica {
             id: id.to_owned(),
             served: BTreeMap::from([(Namespace::default(), served)]),

@@ -133,6 +133,7 @@ pub(super) fn encode_replica(replica: &Replica) -> Bytes {
         frame.put_slice(name);
         frame.put_u64(served.generation);
         frame.put_i64(served.since.micros());
+        frame.put_u64(served.settled);
     }
     frame.freeze()
 }
@@ -155,11 +156,15 @@ pub(super) fn decode_replica(keys: &Keys, key: &[u8], frame: &[u8]) -> Result<Re
             .and_then(|name| Namespace::new(name).ok());
         let (generation, after) = number(after)?;
         let (since, after) = number(after)?;
+        let (settled, after) = number(after)?;
         let since = Timestamp::from_micros(since.cast_signed());
-        served.insert(
-            name.ok_or("a namespace has no valid name")?,
-            Served { generation, since },
-        );
+        let name = name.ok_or("a namespace has no valid name")?;
+        let here = Served {
+            generation,
+            since,
+            settled,
+        };
+        served.insert(name, here);
         rest = after;
     }
     Ok(Replica {
@@ -217,6 +222,7 @@ mod tests {
         let served = |generation, micros| Served {
             generation,
             since: Timestamp::from_micros(micros),
+            settled: generation - 1,
         };
         let named = |name: &str| Namespace::new(name).expect("key");
         let replica = Replica {

@@ -14,9 +14,14 @@ use crate::{
 fn replica(id: &str, generation: u64) -> Replica {
     let namespace = Namespace::new("law-replicas").expect("key");
     let since = Timestamp::from_micros(i64::try_from(generation).expect("small") * 1_000);
+    let served = Served {
+        generation,
+        since,
+        settled: generation / 2,
+    };
     Replica {
         id: id.to_owned(),
-        served: BTreeMap::from([(namespace, Served { generation, since })]),
+        served: BTreeMap::from([(namespace, served)]),
     }
 }
 
