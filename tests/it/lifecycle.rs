@@ -98,6 +98,7 @@ impl Service {
         &mut self,
         start_time: Option<Timestamp>,
         end_time: Option<Timestamp>,
+        sticky: pb::Sticky,
     ) -> Result<pb::Experiment> {
         self.made += 1;
         let variant = |key: &str, on| pb::Variant {
@@ -118,6 +119,7 @@ impl Service {
             }],
             start_time,
             end_time,
+            sticky: sticky.into(),
             ..Default::default()
         };
         let request = pb::CreateExperimentRequest {
@@ -140,16 +142,20 @@ impl Service {
     /// A new experiment in the state that `row` is about.
     async fn make(&mut self, row: &Row) -> Result<pb::Experiment> {
         let (hour, day) = (3_600, 86_400);
+        let sticky = match row.name.contains("remembered") {
+            true => pb::Sticky::Stored,
+            false => pb::Sticky::HashOnly,
+        };
         let mut made = match row.reached_by.first() {
             Some(A::Start) if row.name == "SCHEDULED" => {
                 let start = self.after(1_000 * day);
-                self.draft(start, None).await?
+                self.draft(start, None, sticky).await?
             }
             _ if row.name == "COMPLETED(PENDING)" => {
                 let end = self.after(hour);
-                self.draft(None, end).await?
+                self.draft(None, end, sticky).await?
             }
-            _ => self.draft(None, None).await?,
+            _ => self.draft(None, None, sticky).await?,
         };
         for command in row.reached_by {
             made = self.give(&made, *command).await?;
@@ -225,7 +231,13 @@ impl Service {
                     .into_inner()
                     .experiment
             }
-            A::AddCohort | A::Unspecified => return Err(Status::internal("no command")),
+            A::AddCohort => plain!(
+                add_cohort,
+                AddCohortRequest {
+                    weights: vec![1_000, 9_000]
+                }
+            ),
+            A::Unspecified => return Err(Status::internal("no command")),
         };
         Ok(experiment.unwrap_or_default())
     }

@@ -31,18 +31,25 @@ pub struct Schedule {
 }
 
 impl Experiment {
-    /// When the clock has something to do with it next: its start time while scheduled, its end time while running or paused.
+    /// When it is to be looked at next: at its start time while scheduled, at its end time while running or paused, at any time while a
+    /// cohort waits to open.
     ///
     /// The dates of an imported experiment describe its data: nothing is due then.
     pub fn due_at(&self) -> Option<Timestamp> {
-        if self.source == AssignmentSource::Imported {
-            return None;
-        }
         match self.state {
-            State::Scheduled => self.start_time,
-            State::Running | State::Paused(_) if self.schedule.end_reached_at.is_none() => self.end_time,
-            _ => None,
+            State::Running | State::Paused(_) if self.traffic.opening.is_some() => {
+                Some(Timestamp::from_micros(0))
+            }
+            State::Scheduled if self.source == AssignmentSource::Assay => self.start_time,
+            _ => self.ends_at(),
         }
+    }
+
+    /// When its end time is to be acted upon, while it runs or is paused.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let is_on = matches!(self.state, State::Running | State::Paused(_));
+        let is_open = self.source == AssignmentSource::Assay && self.schedule.end_reached_at.is_none();
+        self.end_time.filter(|_| is_on && is_open)
     }
 }
 

@@ -1,7 +1,7 @@
 //! How an experiment shares units with others, and whether it remembers whom it gave what.
 
 use crate::{
-    experiment::{AssignmentSource, Experiment},
+    experiment::{AssignmentSource, Cohort, Experiment},
     key::{ExperimentKey, FlagKey, HoldoutKey, LayerKey},
     layer::{BucketRange, Layer, LayerFull},
     lifecycle::State,
@@ -148,6 +148,23 @@ pub fn may_add_cohort(experiment: &Experiment) -> bool {
     matches!(experiment.state, State::Running | State::Paused(_))
         && experiment.traffic.sticky == Sticky::Stored
         && experiment.traffic.opening.is_none()
+}
+
+/// `experiment` with the cohort open that was announced; the cohort begins at `generation`. None when no cohort waits to open, or when
+/// the experiment enrolls no more.
+pub fn open_cohort(experiment: &Experiment, generation: u64) -> Option<Experiment> {
+    let mut opened = experiment.clone();
+    let opening = opened.traffic.opening.take()?;
+    if !matches!(experiment.state, State::Running | State::Paused(_)) {
+        return None;
+    }
+    let last = experiment.cohorts.last().map_or(0, |cohort| cohort.number);
+    opened.cohorts.push(Cohort {
+        number: last.saturating_add(1),
+        weights: opening.weights,
+        generation,
+    });
+    Some(opened)
 }
 
 /// The way back to `flag` through prerequisites, or a way that is too long, if `experiment` is stored beside `others`.

@@ -7,6 +7,7 @@ use crate::{
     flag::{Flag, HeldDefault, Variation},
     lifecycle::{Action, Outcome, State, allowed_actions},
     time::Timestamp,
+    traffic::may_add_cohort,
     value::Value,
 };
 
@@ -74,8 +75,11 @@ impl Experiment {
         let mut actions = allowed_actions(&self.state);
         if self.undoable(now).is_some() {
             actions.push(Action::Undo);
-            actions.sort();
         }
+        if may_add_cohort(self) {
+            actions.push(Action::AddCohort);
+        }
+        actions.sort();
         actions
     }
 }

@@ -58,6 +58,29 @@ impl Weights {
         Self(shares)
     }
 
+    /// These weights with nothing for the variant at `closed`: the others share what it had in proportion to what they have, and what
+    /// does not divide goes to the first of them. None when no other has any.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "others is above 0 and at most WHOLE, and the parts sum to at most WHOLE"
+    )]
+    pub fn without(&self, closed: usize) -> Option<Self> {
+        let mut shares = self.0.clone();
+        *shares.get_mut(closed)? = 0;
+        let others: u32 = shares.iter().sum();
+        if others == 0 {
+            return None;
+        }
+        for share in &mut shares {
+            *share = *share * WHOLE / others;
+        }
+        let rest = WHOLE - shares.iter().sum::<u32>();
+        if let Some(first) = shares.iter_mut().find(|share| **share > 0) {
+            *first += rest;
+        }
+        Some(Self(shares))
+    }
+
     /// The shares, in ten-thousandths, control first.
     pub fn shares(&self) -> &[u32] {
         &self.0
@@ -131,6 +154,19 @@ mod tests {
         assert!(weights.range_ends().eq([0, 333_400, 666_700, BUCKETS, BUCKETS]));
         assert_eq!(Coverage::new(1).unwrap().buckets(), 100);
         assert_eq!(Coverage::FULL.buckets(), BUCKETS);
+    }
+
+    #[test]
+    fn a_closed_variant_leaves_its_share_to_the_others() {
+        let without = |shares: &[u32], closed| {
+            let weights = Weights::new(shares.to_vec()).unwrap().without(closed);
+            weights.map(|weights| weights.shares().to_vec())
+        };
+        assert_eq!(without(&[5_000, 2_500, 2_500], 2), Some(vec![6_667, 3_333, 0]));
+        assert_eq!(without(&[3_334, 3_333, 3_333], 1), Some(vec![5_001, 0, 4_999]));
+        assert_eq!(without(&[0, 1, 9_999], 2), Some(vec![0, WHOLE, 0]));
+        assert_eq!(without(&[0, WHOLE], 1), None);
+        assert_eq!(without(&[WHOLE], 7), None);
     }
 
     #[test]

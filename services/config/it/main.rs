@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod cohorts;
 mod commands;
 mod duplicate;
 mod experiments;

@@ -60,8 +60,15 @@ pub(crate) enum Error {
     CallersSeen { what: String, callers: Vec<Sighting> },
     #[error("nobody knows who asks for {what}, because analysis did not answer; try again, or set `force`")]
     CallersUnknown { what: String },
-    #[error("HOLD_ENROLLMENT needs stored assignments, which {what} does not have; pause with SERVE_DEFAULT")]
-    NeedsStored { what: String },
+    #[error("{wanted} needs stored assignments, which {what} does not have; {remedy}")]
+    NeedsStored {
+        what: String,
+        wanted: &'static str,
+        remedy: &'static str,
+        allowed: Vec<Action>,
+    },
+    #[error("another cohort of {what} is opening; wait until it is open, then add the next")]
+    CohortOpening { what: String, allowed: Vec<Action> },
     #[error(
         "{what} can be undone within 60 s of Stop or DeclareWinner only{}; to run it again, Duplicate",
         expired(*.until)
@@ -256,7 +263,12 @@ impl From<Error> for Failure {
             Error::CallersUnknown { what } => {
                 refused("CALLERS_UNKNOWN", message).with_metadata("resource", what)
             }
-            Error::NeedsStored { what } => refused("NEEDS_STORED", message).with_metadata("resource", what),
+            Error::NeedsStored { what, allowed, .. } => refused("NEEDS_STORED", message)
+                .with_metadata("resource", what)
+                .with_metadata("allowed_actions", join(&allowed)),
+            Error::CohortOpening { what, allowed } => refused("COHORT_OPENING", message)
+                .with_metadata("resource", what)
+                .with_metadata("allowed_actions", join(&allowed)),
             Error::UndoExpired { what, allowed, .. } => refused("UNDO_EXPIRED", message)
                 .with_metadata("resource", what)
                 .with_metadata("allowed_actions", join(&allowed)),

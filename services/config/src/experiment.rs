@@ -1,6 +1,7 @@
 //! Experiments: one use case per file, and what they share.
 
 pub(crate) mod archive;
+pub(crate) mod cohort;
 pub(crate) mod create;
 pub(crate) mod declare_winner;
 pub(crate) mod delete;
@@ -25,7 +26,7 @@ pub(crate) mod validate;
 use assay_core::{
     commands::{self, Applied},
     experiment::Experiment,
-    key::ExperimentKey,
+    key::{ExperimentKey, VariantKey},
     lifecycle::{Command, InvalidTransition},
     time::Timestamp,
     validate::{MAX_TEXT_BYTES, Violation},
@@ -138,6 +139,20 @@ fn invalid(current: &Experiment, source: InvalidTransition) -> Error {
         what: name::<Experiment>(current.key()),
         source,
     }
+}
+
+/// The refusal of a key that names none of the variants.
+fn unknown_variant(experiment: &Experiment, key: &VariantKey, field: &'static str) -> Error {
+    let keys: Vec<_> = experiment
+        .variants
+        .iter()
+        .map(|variant| variant.key.as_str())
+        .collect();
+    let message = format!(
+        "`{key}` is not one of the variants; name one of {}",
+        keys.join(", ")
+    );
+    Error::field(field, "UNKNOWN_VARIANT", message)
 }
 
 /// 128 random bits: what makes the hashes of an experiment, a layer or a holdout independent of all others.

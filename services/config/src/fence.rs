@@ -281,6 +281,26 @@ impl Fences {
         }
     }
 
+    /// Whether `generation` is served everywhere and nothing of an earlier one is on its way to the unit store any more, as far as those
+    /// replicas say that are there. False while nobody knows.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub(crate) async fn is_settled(&self, namespace: &Namespace, generation: u64) -> Result<bool, Error> {
+        let known = self.store.fence(namespace, generation).await?;
+        if !matches!(known, Some((_, Some(_)))) {
+            return Ok(false);
+        }
+        let live = self.live().await.inspect_err(|error| {
+            tracing::debug!(error = chain(error), "nobody knows who has settled");
+        });
+        let settled = |replica: &Replica| {
+            let served = replica.served.get(namespace);
+            served.is_some_and(|served| served.settled >= generation)
+        };
+        Ok(live.is_ok_and(|live| live.iter().all(settled)))
+    }
+
     /// How far a generation has come whose fence is not known.
     async fn so_far(
         &self,

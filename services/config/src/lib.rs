@@ -105,7 +105,7 @@ pub async fn serve(
     };
     let truth = Truth::new(ports.store, clock, wake);
     let signals = Signals::new(ports.analysis, &settings);
-    let scheduler = Scheduler::new(truth.clone(), settings.schedule_interval);
+    let scheduler = Scheduler::new(truth.clone(), fences.clone(), settings.schedule_interval);
     let health = Health::new(grpc::SERVICES);
     let mut server = Server::new("assay-config", listener, health.clone())
         .access(settings.access)

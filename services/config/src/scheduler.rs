@@ -1,16 +1,16 @@
-//! The scheduler: starts and ends experiments when their time has come.
+//! The scheduler: starts and ends experiments when their time has come, and opens their cohorts.
 //!
 //! Every replica does this, without a leader. What is due is found in an index; each step is guarded by the version that was read, so of
 //! several replicas one does it and the others find it done. Nothing is kept here that a restart would lose.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use assay_core::experiment::Experiment;
 use assay_platform::{Shutdown, error::chain};
 use assay_storage::config_store::DueMark;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{error::Error, experiment::schedule::act, truth::Truth};
+use crate::{error::Error, experiment::schedule::act, fence::Fences, truth::Truth};
 
 /// Most experiments that one tick looks at: those that cannot start stay due, and must not hold up the others.
 const BATCH: u64 = 100;
@@ -18,6 +18,7 @@ const BATCH: u64 = 100;
 /// Acts until told to stop.
 pub(crate) struct Scheduler {
     truth: Truth,
+    fences: Arc<Fences>,
     interval: Duration,
     /// Where the walk through what is due stands; from the beginning when there is none.
     mark: Option<DueMark>,
@@ -25,9 +26,10 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    pub(crate) fn new(truth: Truth, interval: Duration) -> Self {
+    pub(crate) fn new(truth: Truth, fences: Arc<Fences>, interval: Duration) -> Self {
         Self {
             truth,
+            fences,
             interval,
             mark: None,
             outage: false,
@@ -53,7 +55,7 @@ impl Scheduler {
         self.mark = due.last().filter(|_| !is_last).and_then(mark);
         let mut result = Ok(());
         for experiment in &due {
-            match act(&self.truth, experiment).await {
+            match act(&self.truth, &self.fences, experiment).await {
                 // Another replica, or a person, was faster.
                 Err(Error::VersionMismatch { .. } | Error::NotFound { .. }) => {}
                 acted => result = result.and(acted),

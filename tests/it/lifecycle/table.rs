@@ -24,11 +24,11 @@ pub(super) struct Row {
     pub(super) wait: u64,
     pub(super) allowed: &'static str,
     /// By command, in the order of [`COMMANDS`].
-    pub(super) then: [Then; 12],
+    pub(super) then: [Then; 13],
 }
 
 /// The columns of the table.
-pub(super) const COMMANDS: [A; 12] = [
+pub(super) const COMMANDS: [A; 13] = [
     A::Start,
     A::Unschedule,
     A::Pause,
@@ -41,6 +41,7 @@ pub(super) const COMMANDS: [A; 12] = [
     A::Unarchive,
     A::Delete,
     A::Duplicate,
+    A::AddCohort,
 ];
 
 const fn no(words: &'static str) -> Then {
@@ -49,6 +50,10 @@ const fn no(words: &'static str) -> Then {
 
 const NO: Then = no("");
 const EXPIRED: Then = Then::No("UNDO_EXPIRED", "within 60 s");
+const UNSTORED: Then = Then::No(
+    "NEEDS_STORED",
+    "start the copy with the new weights and `sticky` STORED",
+);
 const NOT_BEGUN: Then = no("it has not begun; to begin, Start");
 const REMOVE: Then = no("to remove it, Delete");
 const NOT_YET: Then = no("to take it back, Unschedule");
@@ -63,7 +68,7 @@ const RUN_AGAIN: Then = no("its end time was reached; to run it again, Duplicate
 
 use Then::{Beside, Gone, Is};
 
-/// The table. Columns: START, UNSCHEDULE, PAUSE, RESUME, STOP, `DECLARE_WINNER`; UNDO, END, ARCHIVE, UNARCHIVE, DELETE, DUPLICATE.
+/// The table. Columns: START, UNSCHEDULE, PAUSE, RESUME, STOP, `DECLARE_WINNER`; UNDO, END, ARCHIVE, UNARCHIVE, DELETE, DUPLICATE; `ADD_COHORT`.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     Row {
@@ -72,6 +77,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             Is("RUNNING"), NO, NOT_BEGUN, NOT_BEGUN, REMOVE, NOT_BEGUN,
             NO, REMOVE, REMOVE, NO, Gone, Beside,
+            NO,
         ],
     },
     Row {
@@ -80,6 +86,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             no("to start now, Unschedule, clear the start time, then Start"), Is("DRAFT"), NOT_YET, NO, NOT_YET, NOT_YET,
             NO, NOT_YET, no("to remove it, Unschedule, then Delete"), NO, no("to remove it, Unschedule, then Delete"), Beside,
+            NO,
         ],
     },
     Row {
@@ -88,6 +95,26 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             NO, BREATHER, Is("PAUSED"), NO, Is("COMPLETED(NO_WINNER)"), Is("COMPLETED(WINNER)"),
             NO, DECIDE_FIRST, PUT_AWAY, NO, PUT_AWAY, Beside,
+            UNSTORED,
+        ],
+    },
+    Row {
+        name: "RUNNING, remembered", reached_by: &[A::Start], wait: 0,
+        allowed: "PAUSE,STOP,DECLARE_WINNER,DUPLICATE,ADD_COHORT",
+        then: [
+            NO, BREATHER, Is("PAUSED"), NO, Is("COMPLETED(NO_WINNER)"), Is("COMPLETED(WINNER)"),
+            NO, DECIDE_FIRST, PUT_AWAY, NO, PUT_AWAY, Beside,
+            Is("RUNNING"),
+        ],
+    },
+    Row {
+        name: "PAUSED, remembered", reached_by: &[A::Start, A::Pause], wait: 0,
+        allowed: "PAUSE,RESUME,STOP,DECLARE_WINNER,DUPLICATE,ADD_COHORT",
+        then: [
+            no("to go on after a pause, Resume"), BREATHER, no("it is paused in this mode already; to go on, Resume"), Is("RUNNING"),
+            Is("COMPLETED(NO_WINNER)"), Is("COMPLETED(WINNER)"),
+            NO, DECIDE_FIRST, PUT_AWAY, NO, PUT_AWAY, Beside,
+            Is("PAUSED"),
         ],
     },
     Row {
@@ -97,6 +124,7 @@ pub(super) const TABLE: &[Row] = &[
             no("to go on after a pause, Resume"), BREATHER, no("it is paused in this mode already; to go on, Resume"), Is("RUNNING"),
             Is("COMPLETED(NO_WINNER)"), Is("COMPLETED(WINNER)"),
             NO, DECIDE_FIRST, PUT_AWAY, NO, PUT_AWAY, Beside,
+            UNSTORED,
         ],
     },
     Row {
@@ -105,6 +133,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             RUN_AGAIN, NO, RUN_AGAIN, RUN_AGAIN, Is("COMPLETED(NO_WINNER)"), Is("COMPLETED(WINNER)"),
             NO, Is("ENDED(PENDING)"), PUT_AWAY, NO, PUT_AWAY, Beside,
+            NO,
         ],
     },
     Row {
@@ -113,6 +142,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             TAKE_BACK, NO, TAKE_BACK, TAKE_BACK, NO, NO,
             Is("RUNNING"), Is("ENDED(NO_WINNER)"), Is("ARCHIVED(NO_WINNER)"), NO, ARCHIVE, Beside,
+            NO,
         ],
     },
     Row {
@@ -121,6 +151,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             TAKE_BACK, NO, TAKE_BACK, TAKE_BACK, NO, NO,
             Is("PAUSED"), Is("ENDED(NO_WINNER)"), Is("ARCHIVED(NO_WINNER)"), NO, ARCHIVE, Beside,
+            NO,
         ],
     },
     Row {
@@ -129,6 +160,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             FINAL, NO, FINAL, FINAL, NO, NO,
             EXPIRED, Is("ENDED(NO_WINNER)"), Is("ARCHIVED(NO_WINNER)"), NO, ARCHIVE, Beside,
+            NO,
         ],
     },
     Row {
@@ -137,6 +169,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             TAKE_BACK, NO, TAKE_BACK, TAKE_BACK, NO, NO,
             Is("RUNNING"), Is("ENDED(WINNER)"), END_FIRST, NO, END_FIRST, Beside,
+            NO,
         ],
     },
     Row {
@@ -145,6 +178,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             FINAL, NO, FINAL, FINAL, NO, NO,
             EXPIRED, Is("ENDED(WINNER)"), END_FIRST, NO, END_FIRST, Beside,
+            NO,
         ],
     },
     Row {
@@ -153,6 +187,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             FINAL, NO, FINAL, FINAL, NO, NO,
             NO, NO, Is("ARCHIVED(NO_WINNER)"), NO, ARCHIVE, Beside,
+            NO,
         ],
     },
     Row {
@@ -161,6 +196,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             FINAL, NO, FINAL, FINAL, NO, NO,
             NO, NO, NO, Is("ENDED(WINNER)"), NO, Beside,
+            NO,
         ],
     },
     Row {
@@ -169,6 +205,7 @@ pub(super) const TABLE: &[Row] = &[
         then: [
             FINAL, NO, FINAL, FINAL, NO, NO,
             NO, NO, NO, Is("COMPLETED(NO_WINNER)"), NO, Beside,
+            NO,
         ],
     },
 ];

@@ -1,5 +1,7 @@
 //! Layers, holdouts, prerequisites, and what is remembered.
 
+#![expect(clippy::arithmetic_side_effects, reason = "small numbers")]
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -502,5 +504,60 @@ fn another_cohort_moves_no_unit_seen_before() {
             (Some(&variant_key("off")), 2),
             "the closed variant gets nobody new"
         );
+    }
+}
+
+/// What a client does over the life of an experiment: its `n`-th call is of this unit.
+fn visit(snapshot: &Snapshot, store: &mut BTreeMap<usize, Remembered>, id: usize) -> VariantKey {
+    let unit = user(&format!("user-{id}"));
+    let mut memory = Memory::default();
+    memory.learn(ExperimentKey::new("a-test").unwrap(), store.get(&id).cloned());
+    let answer = assign_with(snapshot, "a", Some(&unit), &Attributes::new(), &memory, NOW);
+    assert_eq!(answer.reason, Reason::Split);
+    let first = Remembered {
+        variant: answer.variant.unwrap().clone(),
+        cohort: answer.cohort,
+    };
+    let remembered = store.entry(id).or_insert(first).clone();
+    assert_eq!(
+        answer.variant,
+        Some(&remembered.variant),
+        "moved by cohort {}",
+        answer.cohort
+    );
+    remembered.variant
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+
+    /// Whatever cohorts are added, nobody who was seen moves, and who was not is split by the last weights alone.
+    #[test]
+    fn a_cohort_moves_no_unit_that_was_seen(shares in proptest::collection::vec(0..=WHOLE, 1..5), seed in 0_usize..1_000_000) {
+        let mut store = BTreeMap::new();
+        let mut cohorts = Vec::new();
+        let mut seen = seed..seed;
+        for share in shares {
+            cohorts.push(Cohort {
+                number: u32::try_from(cohorts.len()).unwrap() + 1,
+                weights: Weights::new(vec![share, WHOLE - share]).unwrap(),
+                generation: 1,
+            });
+            let last = stored(|e| e.cohorts.clone_from(&cohorts));
+            for id in seen.clone() {
+                visit(&last, &mut store, id);
+            }
+            let new = seen.end..seen.end + 200;
+            let only = cohorts.last().unwrap().clone();
+            let alone = stored(|e| e.cohorts = vec![only.clone()]);
+            for id in new.clone() {
+                let given = visit(&last, &mut store, id);
+                let split = ask(&alone, "a", id);
+                proptest::prop_assert_eq!(Some(&given), split.variant);
+                proptest::prop_assert_eq!(store[&id].cohort, only.number);
+                proptest::prop_assert!(share != 0 || given.as_str() != "off", "a closed variant gets no new unit");
+            }
+            seen.end = new.end;
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     layer::n_buckets,
     lifecycle::{Outcome, PauseMode},
     time::MICROS_PER_DAY,
-    weights::Coverage,
+    weights::{Coverage, WHOLE},
 };
 
 const NOW: Timestamp = Timestamp::from_micros(0);
@@ -91,6 +91,32 @@ fn cohorts_are_added_to_what_remembers_its_units() {
     assert!(may_add_cohort(&stored));
     stored.state = State::Scheduled;
     assert!(!may_add_cohort(&stored));
+}
+
+#[test]
+fn an_announced_cohort_opens_while_units_are_enrolled() {
+    let weights = |share| Weights::new(vec![share, WHOLE - share]).unwrap();
+    let mut announced = experiment_in(State::Running);
+    announced.traffic.sticky = Sticky::Stored;
+    assert_eq!(open_cohort(&announced, 9), None, "none was announced");
+    announced.traffic.opening = Some(Opening {
+        weights: weights(1_000),
+        since: 3,
+    });
+    assert_eq!(announced.due_at(), Some(Timestamp::from_micros(0)), "it waits");
+    let opened = open_cohort(&announced, 9).unwrap();
+    let second = Cohort {
+        number: 2,
+        weights: weights(1_000),
+        generation: 9,
+    };
+    assert_eq!((opened.cohorts.len(), opened.cohorts.last()), (2, Some(&second)));
+    assert_eq!(
+        (opened.traffic.opening.clone(), opened.due_at()),
+        (None, opened.ends_at())
+    );
+    announced.state = State::Completed(Outcome::NoWinner);
+    assert_eq!((open_cohort(&announced, 9), announced.due_at()), (None, None));
 }
 
 fn on(flag: &str, needs: &[&str]) -> Experiment {

@@ -9,7 +9,7 @@ use assay_core::{
 };
 use assay_proto::field::FieldErrors;
 
-use super::{Order, apply};
+use super::{Order, apply, unknown_variant};
 use crate::{
     error::Error,
     signal::Signals,
@@ -32,7 +32,7 @@ pub(crate) async fn declare_winner(
     let mut completed = apply(&current, &Command::DeclareWinner(winner.clone()), truth.now())?;
     let variant = current
         .variant(&winner)
-        .ok_or_else(|| unknown(&current, &winner))?;
+        .ok_or_else(|| unknown_variant(&current, &winner, "variant_key"))?;
     if let Some(signals) = signals {
         let signal = signals.of(call, current.key(), &winner).await;
         signal.map_err(|source| Error::NoWinnerSignal {
@@ -76,17 +76,4 @@ fn reasoned(order: &Order) -> FieldErrors {
         "" => FieldErrors::one("reason", "REQUIRED", "is empty; say why this variant wins"),
         _ => FieldErrors::default(),
     }
-}
-
-fn unknown(experiment: &Experiment, winner: &VariantKey) -> Error {
-    let keys: Vec<_> = experiment
-        .variants
-        .iter()
-        .map(|variant| variant.key.as_str())
-        .collect();
-    let message = format!(
-        "`{winner}` is not one of the variants; name one of {}",
-        keys.join(", ")
-    );
-    Error::field("variant_key", "UNKNOWN_VARIANT", message)
 }

@@ -25,6 +25,9 @@ pub(crate) async fn pause(
     if mode == PauseMode::HoldEnrollment && !current.stores_assignments() {
         return Err(Error::NeedsStored {
             what: name::<Experiment>(current.key()),
+            wanted: "HOLD_ENROLLMENT",
+            remedy: "pause with SERVE_DEFAULT",
+            allowed: current.allowed_actions(truth.now()),
         });
     }
     store(truth, call, order.deed("pause"), &current, paused).await

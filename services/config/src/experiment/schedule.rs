@@ -1,10 +1,11 @@
-//! What the clock does: SCHEDULED → RUNNING at the start time, and the end action at the end time.
+//! What the clock does: SCHEDULED → RUNNING at the start time, the end action at the end time, and a cohort's opening between them.
 
 use assay_core::{experiment::Experiment, flag::Flag, lifecycle::State, schedule::reach_end};
 
-use super::{invalid, launch::launch};
+use super::{cohort::open, invalid, launch::launch};
 use crate::{
     error::Error,
+    fence::Fences,
     truth::{Call, Deed, Stored, Truth, Writes, name},
 };
 
@@ -12,7 +13,7 @@ use crate::{
 const ACTOR: &str = "scheduler";
 
 /// Does what is due for `experiment`, as it was read. Of several replicas one does it; the others are told that it has changed meanwhile.
-pub(crate) async fn act(truth: &Truth, experiment: &Experiment) -> Result<(), Error> {
+pub(crate) async fn act(truth: &Truth, fences: &Fences, experiment: &Experiment) -> Result<(), Error> {
     let call = Call {
         namespace: experiment.namespace.clone(),
         actor: ACTOR.to_owned(),
@@ -21,7 +22,10 @@ pub(crate) async fn act(truth: &Truth, experiment: &Experiment) -> Result<(), Er
     };
     match experiment.state {
         State::Scheduled => begin(truth, &call, experiment).await,
-        _ => end(truth, &call, experiment).await,
+        _ if experiment.ends_at().is_some_and(|end| end <= truth.now()) => {
+            end(truth, &call, experiment).await
+        }
+        _ => open(truth, fences, &call, experiment).await.map(drop),
     }
 }
 

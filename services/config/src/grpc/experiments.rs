@@ -21,6 +21,7 @@ use crate::{
     experiment::{
         Order,
         archive::archive,
+        cohort::{add_cohort, opened},
         create::create,
         declare_winner::declare_winner,
         delete::delete,
@@ -241,6 +242,28 @@ impl ExperimentService for Experiments {
             .answer(&call, &resume(&self.truth, &call, order).await?, wait)
             .await;
         Ok(Response::new(pb::ResumeExperimentResponse {
+            experiment,
+            activation,
+        }))
+    }
+
+    async fn add_cohort(
+        &self,
+        request: Request<pb::AddCohortRequest>,
+    ) -> Result<Response<pb::AddCohortResponse>, Status> {
+        let (caller, request) = open(request);
+        let wait = wait_from(request.wait)?;
+        let call = caller.to(&request.namespace)?;
+        let split = decode::split(request.weights, &request.closed_variant_key)?;
+        let order = Order::new(request.key, request.version, request.reason);
+        let mut experiment = add_cohort(&self.truth, &call, order, split).await?;
+        let mut left = wait;
+        if let Some(wait) = wait {
+            let opened = opened(&self.truth, &self.fences, &call, &experiment, wait).await;
+            (experiment, left) = opened.map(|(opened, left)| (opened, Some(left)))?;
+        }
+        let (experiment, activation) = self.answer(&call, &experiment, left).await;
+        Ok(Response::new(pb::AddCohortResponse {
             experiment,
             activation,
         }))

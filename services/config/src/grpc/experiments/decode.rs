@@ -6,6 +6,7 @@ use assay_core::{
     key::{ExperimentKey, FlagKey, VariantKey},
     lifecycle::PauseMode,
     validate::MAX_NAME_BYTES,
+    weights::Weights,
 };
 use assay_proto::{
     config::v1 as pb,
@@ -21,7 +22,7 @@ use super::super::{
 };
 use crate::{
     error::Error,
-    experiment::{sketch::Sketch, update::Edit, validate::Subject},
+    experiment::{cohort::Split, sketch::Sketch, update::Edit, validate::Subject},
 };
 
 /// Most words and most tags that one list looks for.
@@ -226,4 +227,26 @@ fn unknown(field: &str, number: i32) -> Error {
         "UNKNOWN_VALUE",
         format!("is {number}, which is no listed value; use one that is"),
     )
+}
+
+/// How a new cohort is split: by `weights`, or without a variant.
+pub(super) fn split(weights: Vec<u32>, closed: &str) -> Result<Split, Error> {
+    match (weights.is_empty(), closed.is_empty()) {
+        (false, true) => match Weights::new(weights) {
+            Ok(weights) => Ok(Split::Weights(weights)),
+            Err(error) => Err(Error::field("weights", "WEIGHTS_SUM", error.to_string())),
+        },
+        (true, false) => {
+            let closed = key_from(closed, "closed_variant_key", VariantKey::new)?;
+            Ok(Split::Without(closed))
+        }
+        (true, true) => {
+            let message = "is missing; give one weight for each variant, or name the variant to close in `closed_variant_key`";
+            Err(Error::field("weights", "REQUIRED", message))
+        }
+        (false, false) => {
+            let message = "is given beside `weights`; give one of the two";
+            Err(Error::field("closed_variant_key", "ONE_OF", message))
+        }
+    }
 }
