@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use access::{AuditVerb, KeyArgs, KeyVerb, TrailArgs};
-pub(crate) use resource::{ExperimentFields, Fields, FlagFields, MetricFields, SegmentFields};
+pub(crate) use resource::{
+    ExperimentFields, Fields, FlagFields, MetricFields, SegmentFields, no_such_variant, split_weight,
+};
 pub(crate) use traffic::{HoldoutFields, LayerFields};
 
 use crate::{output::Format, view::segment::Rule};
@@ -300,6 +302,23 @@ pub(crate) enum ExperimentVerb {
     },
     /// Go on after a pause.
     Resume(Commanded),
+    /// Split units not seen before in another way; all others keep what they have. Needs `sticky` STORED.
+    AddCohort {
+        #[command(flatten)]
+        commanded: Commanded,
+        /// The new share of a variant, such as `green=33%`; one that is not given gets the rest.
+        #[arg(long = "weight", value_name = "KEY=SHARE", required_unless_present = "close")]
+        weights: Vec<String>,
+        /// The variant that gets no new units; the others share what it had.
+        #[arg(
+            long,
+            value_name = "KEY",
+            default_value = "",
+            hide_default_value = true,
+            conflicts_with = "weights"
+        )]
+        close: String,
+    },
     /// Complete without winner; the flag serves its default. Final after a minute.
     Stop(Commanded),
     /// Complete with a winner: everyone gets it, and it becomes the flag's default. Final after a minute.

@@ -1,6 +1,6 @@
 //! The lifecycle of an experiment, one command at a time.
 
-use assay_proto::config::v1 as pb;
+use assay_proto::{Duration, config::v1 as pb};
 
 use crate::{Client, Error, resource::Target, retry};
 
@@ -25,6 +25,17 @@ pub enum Command {
     Resume {
         /// Why; may be empty.
         reason: String,
+    },
+    /// Another cohort for units not seen before. It opens when every replica has settled.
+    AddCohort {
+        /// Its weights, in the order of the variants, in ten-thousandths; empty when a variant is closed.
+        weights: Vec<u32>,
+        /// Key of the variant that gets no new units; empty when weights are given.
+        closed: String,
+        /// Why; may be empty.
+        reason: String,
+        /// How long to wait until it is open.
+        wait: Option<Duration>,
     },
     /// → COMPLETED without winner. Final after a minute.
     Stop {
@@ -151,6 +162,26 @@ impl Client {
                 };
                 (
                     service.resume_experiment(request).await?.into_inner().experiment,
+                    Vec::new(),
+                )
+            }
+            Command::AddCohort {
+                weights,
+                closed,
+                reason,
+                wait,
+            } => {
+                let request = pb::AddCohortRequest {
+                    namespace,
+                    key,
+                    version,
+                    reason,
+                    weights,
+                    closed_variant_key: closed,
+                    wait,
+                };
+                (
+                    service.add_cohort(request).await?.into_inner().experiment,
                     Vec::new(),
                 )
             }

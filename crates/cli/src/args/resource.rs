@@ -304,22 +304,30 @@ fn write_weights(document: &mut Document, weights: &[String]) -> Result<(), Erro
         variant.remove("weight");
     }
     for written in weights {
-        let Some((key, share)) = written.split_once('=') else {
-            return Err(Error::Usage(format!(
-                "--weight `{written}` has no share; write one like green=33%"
-            )));
-        };
+        let (key, share) = split_weight(written)?;
         let variant = variants
             .iter_mut()
             .find(|variant| variant.get("key").is_some_and(|k| k == key));
         let Some(variant) = variant.and_then(Value::as_object_mut) else {
-            return Err(Error::Usage(format!(
-                "--weight names `{key}`, which is no variant"
-            )));
+            return Err(no_such_variant(key));
         };
         variant.insert("weight".to_owned(), share.into());
     }
     Ok(())
+}
+
+/// The key and the share of a `--weight`.
+pub(crate) fn split_weight(written: &str) -> Result<(&str, &str), Error> {
+    written.split_once('=').ok_or_else(|| {
+        Error::Usage(format!(
+            "--weight `{written}` has no share; write one like green=33%"
+        ))
+    })
+}
+
+/// The refusal of a `--weight` for a variant that there is not.
+pub(crate) fn no_such_variant(key: &str) -> Error {
+    Error::Usage(format!("--weight names `{key}`, which is no variant"))
 }
 
 #[cfg(test)]

@@ -12,12 +12,13 @@ use serde::Serialize;
 
 use super::{Context, replicas, resource};
 use crate::{
-    args::{Common, ExperimentFields, ExperimentVerb, Named, Waiting, Written},
+    args::{self, Commanded, Common, ExperimentFields, ExperimentVerb, Named, Waiting, Written},
     error::Error,
     output::{self, Format},
     view::{
         View,
         experiment::{Experiment, Finding},
+        share::{self, Share},
         text,
     },
 };
@@ -77,6 +78,11 @@ pub(super) async fn run(context: &Context, verb: ExperimentVerb) -> Result<(), E
         ExperimentVerb::Resume(c) => {
             command(context, c.named, c.waiting, Command::Resume { reason: c.reason }).await
         }
+        ExperimentVerb::AddCohort {
+            commanded,
+            weights,
+            close,
+        } => add_cohort(context, commanded, &weights, close).await,
         ExperimentVerb::Stop(c) => {
             command(context, c.named, c.waiting, Command::Stop { reason: c.reason }).await
         }
@@ -160,12 +166,64 @@ async fn command(context: &Context, named: Named, waiting: Waiting, command: Com
     }
 }
 
+/// Adds a cohort; with `--wait` it is open afterwards, if it opens in time.
+async fn add_cohort(
+    context: &Context,
+    commanded: Commanded,
+    weights: &[String],
+    closed: String,
+) -> Result<(), Error> {
+    let Commanded {
+        named,
+        waiting,
+        reason,
+    } = commanded;
+    let wait = text::parse_duration(waiting.wait.as_deref().unwrap_or_default(), "--wait")?;
+    let weights = match weights {
+        [] => Vec::new(),
+        written => {
+            let stored = pb::Experiment::get(&context.client, context.namespace(), &named.key).await?;
+            let variants: Vec<_> = stored.variants.into_iter().map(|variant| variant.key).collect();
+            weights_of(&variants, written)?
+        }
+    };
+    let add = Command::AddCohort {
+        weights,
+        closed,
+        reason,
+        wait,
+    };
+    command(context, named, waiting, add).await
+}
+
+/// One weight for each of `variants`, as `written`.
+fn weights_of(variants: &[String], written: &[String]) -> Result<Vec<u32>, Error> {
+    let mut given = vec![None; variants.len()];
+    for weight in written {
+        let (key, share) = args::split_weight(weight)?;
+        let at = variants.iter().position(|variant| variant == key);
+        let Some(place) = at.and_then(|at| given.get_mut(at)) else {
+            return Err(args::no_such_variant(key));
+        };
+        *place = Some(share.parse::<Share>().map_err(Error::Usage)?);
+    }
+    share::weights(&given).map_err(Error::Usage)
+}
+
 /// Says what became of it.
 fn report(context: &Context, done: Done) -> Result<(), Error> {
     warn(done.warnings);
     let view = Experiment::of(done.experiment);
     match context.format {
-        Format::Table => output::lines(format!("experiment {} is {}", view.key, view.standing())),
+        Format::Table => {
+            if view.cohort_opening.is_some() {
+                let next = view.cohorts.len() + 1;
+                output::note(format!(
+                    "cohort {next} opens as soon as every replica has stored what it gave before"
+                ));
+            }
+            output::lines(format!("experiment {} is {}", view.key, view.standing()))
+        }
         Format::Json | Format::Yaml => resource::print(context, view),
     }
 }
