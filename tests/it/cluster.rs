@@ -7,7 +7,7 @@ use assay_tests::{
     story::{self, Chapter},
 };
 
-async fn stores() -> Result<StoreUrls> {
+pub(crate) async fn stores() -> Result<StoreUrls> {
     let shared = shared().await?;
     Ok(StoreUrls {
         postgres: fresh_database().await?,

@@ -2,6 +2,7 @@
 
 mod callers;
 mod cluster;
+mod cohorts;
 mod demo;
 mod edges;
 mod embedded;

@@ -41,7 +41,7 @@ pub fn apply(
     command: &Command,
     now: Timestamp,
 ) -> Result<Applied, InvalidTransition> {
-    let refused = |refusal| with_undo(experiment, refusal, now);
+    let refused = |refusal| refused_for(experiment, refusal, now);
     let state = match transition(&experiment.state, command).map_err(refused)? {
         Next::State(state) => state,
         Next::Deleted => return Ok(Applied::Deleted),
@@ -90,10 +90,11 @@ pub fn apply(
     Ok(Applied::Updated(Box::new(next)))
 }
 
-/// `refusal`, which says that Undo is possible while it is.
-pub fn with_undo(experiment: &Experiment, refusal: InvalidTransition, now: Timestamp) -> InvalidTransition {
+/// `refusal` with what is allowed for this experiment beside what its state allows, and with a hint to Undo while that is possible.
+pub fn refused_for(experiment: &Experiment, refusal: InvalidTransition, now: Timestamp) -> InvalidTransition {
+    let allowed = experiment.allowed_actions(now);
     if experiment.undoable(now).is_none() {
-        return refusal;
+        return InvalidTransition { allowed, ..refusal };
     }
     let hint = match refusal.action {
         Action::Start | Action::Pause | Action::Resume => {
@@ -102,7 +103,7 @@ pub fn with_undo(experiment: &Experiment, refusal: InvalidTransition, now: Times
         _ => refusal.hint,
     };
     InvalidTransition {
-        allowed: experiment.allowed_actions(now),
+        allowed,
         hint,
         ..refusal
     }

@@ -24,7 +24,7 @@ pub(crate) mod update;
 pub(crate) mod validate;
 
 use assay_core::{
-    commands::{self, Applied},
+    commands::{self, Applied, refused_for},
     experiment::Experiment,
     key::{ExperimentKey, VariantKey},
     lifecycle::{Command, InvalidTransition},
@@ -130,14 +130,14 @@ fn apply(current: &Experiment, command: &Command, now: Timestamp) -> Result<Expe
         Ok(Applied::Updated(updated)) => Ok(*updated),
         // Only Delete and Duplicate, which never come here, leave the experiment as it is.
         Ok(Applied::Deleted | Applied::Copied) => Ok(current.clone()),
-        Err(source) => Err(invalid(current, source)),
+        Err(source) => Err(invalid(current, source, now)),
     }
 }
 
-fn invalid(current: &Experiment, source: InvalidTransition) -> Error {
+fn invalid(current: &Experiment, source: InvalidTransition, now: Timestamp) -> Error {
     Error::InvalidTransition {
         what: name::<Experiment>(current.key()),
-        source,
+        source: refused_for(current, source, now),
     }
 }
 

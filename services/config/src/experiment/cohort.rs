@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use assay_core::{
-    commands::with_undo,
     experiment::Experiment,
     key::VariantKey,
     lifecycle::{Action, State, invalid},
@@ -47,10 +46,7 @@ pub(crate) async fn add_cohort(
     let what = || name::<Experiment>(current.key());
     if !matches!(current.state, State::Running | State::Paused(_)) {
         let refusal = invalid(&current.state, Action::AddCohort);
-        return Err(super::invalid(
-            &current,
-            with_undo(&current, refusal, truth.now()),
-        ));
+        return Err(super::invalid(&current, refusal, truth.now()));
     }
     if !current.stores_assignments() {
         return Err(Error::NeedsStored {

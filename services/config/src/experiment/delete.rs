@@ -1,9 +1,6 @@
 //! Removes a draft.
 
-use assay_core::{
-    commands::with_undo,
-    lifecycle::{Command, transition},
-};
+use assay_core::lifecycle::{Command, transition};
 use assay_proto::field::FieldErrors;
 
 use super::{Order, invalid};
@@ -16,7 +13,7 @@ use crate::{
 pub(crate) async fn delete(truth: &Truth, call: &Call, order: Order) -> Result<(), Error> {
     order.check(FieldErrors::default())?;
     let current = order.experiment(truth, call).await?;
-    let refused = |source| invalid(&current, with_undo(&current, source, truth.now()));
+    let refused = |source| invalid(&current, source, truth.now());
     transition(&current.state, &Command::Delete).map_err(refused)?;
     truth
         .commit(call, order.deed("delete"), Writes::default().delete(&current))

@@ -1,7 +1,6 @@
 //! COMPLETED → ENDED
 
 use assay_core::{
-    commands::with_undo,
     experiment::Experiment,
     lifecycle::{Command, transition},
     record::Sighting,
@@ -26,7 +25,7 @@ pub(crate) async fn end(
 ) -> Result<(Experiment, Vec<Sighting>), Error> {
     order.check(FieldErrors::default())?;
     let current = order.experiment(truth, call).await?;
-    let refused = |source| invalid(&current, with_undo(&current, source, truth.now()));
+    let refused = |source| invalid(&current, source, truth.now());
     transition(&current.state, &Command::End).map_err(refused)?;
     let what = name::<Experiment>(current.key());
     let callers = match signals.callers(call, &current, truth.now()).await {

@@ -67,7 +67,7 @@ async fn refuse(truth: &Truth, call: &Call, current: &Experiment, cause: String)
 }
 
 async fn end(truth: &Truth, call: &Call, current: &Experiment) -> Result<(), Error> {
-    let ended = reach_end(current, truth.now()).map_err(|source| invalid(current, source))?;
+    let ended = reach_end(current, truth.now()).map_err(|source| invalid(current, source, truth.now()))?;
     tracing::info!(
         experiment = name::<Experiment>(current.key()),
         namespace = %call.namespace,

@@ -25,7 +25,11 @@ pub(crate) async fn start(
     order.check(confirmed(confirm, "units may see another variant from now on"))?;
     let current = order.experiment(truth, call).await?;
     if current.state == State::Scheduled {
-        return Err(super::invalid(&current, invalid(&current.state, Action::Start)));
+        return Err(super::invalid(
+            &current,
+            invalid(&current.state, Action::Start),
+            truth.now(),
+        ));
     }
     let flag: Option<Flag> = truth.find(&call.namespace, current.flag.as_str()).await?;
     let launch = launch(truth, call, &current, flag, truth.now()).await?;

@@ -67,7 +67,7 @@ fn possible(current: &Experiment, now: Timestamp) -> Result<&Undo, Error> {
             until: current.undo.as_ref().map(|undo| undo.until),
             allowed: current.allowed_actions(now),
         }),
-        None => Err(invalid(current, transition(&current.state, Action::Undo))),
+        None => Err(invalid(current, transition(&current.state, Action::Undo), now)),
     }
 }
 
