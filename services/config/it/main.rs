@@ -14,6 +14,7 @@ mod flags;
 mod generations;
 mod holdouts;
 mod idempotency;
+mod imports;
 mod layers;
 mod lists;
 mod metrics;

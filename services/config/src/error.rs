@@ -99,6 +99,9 @@ pub(crate) enum Error {
     /// Each of these resources stands in the way.
     #[error("generation {generation} cannot be restored: {}", summary(.obstacles))]
     CannotRollBack { generation: u64, obstacles: FieldErrors },
+    /// Each of these stands in the way.
+    #[error("nothing is imported: {}", summary(.0))]
+    CannotImport(FieldErrors),
     /// The caller may not.
     #[error(transparent)]
     Access(#[from] Failure),
@@ -111,6 +114,20 @@ impl Error {
     /// One wrong field: its path, the rule, and what is wrong and what to do, which reads on from the field's name.
     pub(crate) fn field(field: impl Into<String>, rule: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid(FieldErrors::one(field, rule, message))
+    }
+
+    /// The name of the rule that a resource breaks, where that is not said field by field.
+    pub(crate) fn rule(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "NOT_FOUND",
+            Self::AlreadyExists { .. } => "ALREADY_EXISTS",
+            Self::InUse { .. } => "IN_USE",
+            Self::OverrideConflict { .. } => "OVERRIDE_CONFLICT",
+            Self::InvalidTransition { .. } => "INVALID_TRANSITION",
+            Self::LayerFull(_) => "LAYER_FULL",
+            Self::FlagBound { .. } => "FLAG_BOUND",
+            _ => "REFUSED",
+        }
     }
 }
 
@@ -287,6 +304,7 @@ impl From<Error> for Failure {
                 obstacles,
             } => with(refused("CANNOT_ROLL_BACK", message), obstacles)
                 .with_metadata("generation", generation.to_string()),
+            Error::CannotImport(obstacles) => with(refused("CANNOT_IMPORT", message), obstacles),
             Error::Access(failure) => failure,
             Error::Store(error) => store(error),
         }

@@ -3,6 +3,7 @@
 mod access;
 mod activation;
 mod audit;
+mod contents;
 mod experiments;
 mod flags;
 mod generations;

@@ -38,6 +38,7 @@ mod segment;
 mod settings;
 mod signal;
 mod simple;
+mod stage;
 mod truth;
 mod update;
 

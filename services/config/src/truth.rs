@@ -18,7 +18,7 @@ use assay_storage::config_store::{
     Resource, Start, Write,
 };
 
-use crate::{error::Error, idempotency, publish::Wake};
+use crate::{error::Error, idempotency, publish::Wake, stage::Stage};
 
 /// Who calls, and where: what a use case is told besides its own arguments.
 #[derive(Debug, Clone)]
@@ -134,6 +134,24 @@ impl Writes {
         self
     }
 
+    /// Writes `after` in place of `before`; at least one of them is there.
+    pub(crate) fn change(mut self, before: Option<&Resource>, after: Option<Resource>) -> Self {
+        let version = before.map(|before| before.meta().version);
+        self.0.extend(match (after, before, version) {
+            (Some(resource), _, version) => Some(Write::Put {
+                resource,
+                expect: version.map_or(Expect::Absent, Expect::Version),
+            }),
+            (None, Some(before), Some(version)) => Some(Write::Delete {
+                kind: before.kind(),
+                key: before.key().to_owned(),
+                version,
+            }),
+            (None, ..) => None,
+        });
+        self
+    }
+
     /// The change fails if anything of the namespace has been written since it was at `generation`.
     pub(crate) fn at(mut self, generation: u64) -> Self {
         self.0.push(Write::At { generation });
@@ -168,12 +186,31 @@ fn is_of(write: &Write, kind: Kind, key: &str) -> bool {
 pub(crate) struct Truth {
     store: Arc<dyn ConfigStore>,
     clock: SharedClock,
-    wake: Arc<Wake>,
+    /// Absent where a change is only rehearsed.
+    wake: Option<Arc<Wake>>,
 }
 
 impl Truth {
     pub(crate) fn new(store: Arc<dyn ConfigStore>, clock: SharedClock, wake: Arc<Wake>) -> Self {
-        Self { store, clock, wake }
+        Self {
+            store,
+            clock,
+            wake: Some(wake),
+        }
+    }
+
+    /// The truth as it would be, to rehearse changes on: nobody is told of what is written there.
+    pub(crate) fn rehearsal(&self, stage: Arc<Stage>) -> Self {
+        Self {
+            store: stage,
+            clock: self.clock.clone(),
+            wake: None,
+        }
+    }
+
+    /// What `namespace` has, to rehearse changes on.
+    pub(crate) async fn stage(&self, namespace: &Namespace) -> Result<Stage, Error> {
+        Ok(Stage::read(self.store.clone(), namespace).await?)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -191,6 +228,17 @@ impl Truth {
         self.find(namespace, key)
             .await?
             .ok_or_else(|| Error::NotFound { what: name::<R>(key) })
+    }
+
+    /// The version of a resource, if it exists.
+    pub(crate) async fn version(
+        &self,
+        namespace: &Namespace,
+        kind: Kind,
+        key: &str,
+    ) -> Result<Option<u64>, Error> {
+        let found = self.store.get(namespace, kind, key).await?;
+        Ok(found.map(|found| found.meta().version))
     }
 
     /// The resource in the version that the caller has seen, which is what its decision is based on.
@@ -318,12 +366,14 @@ impl Truth {
             namespace: call.namespace.clone(),
             writes: writes.0,
             audit,
-            claim: idempotency::claim(),
+            claim: self.wake.as_ref().and_then(|_| idempotency::claim()),
             now: self.now(),
         };
         let committed = self.store.commit(change).await?;
-        idempotency::done();
-        self.wake.changed(&call.traceparent);
+        if let Some(wake) = &self.wake {
+            idempotency::done();
+            wake.changed(&call.traceparent);
+        }
         Ok(committed)
     }
 }

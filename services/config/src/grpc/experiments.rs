@@ -1,6 +1,6 @@
 //! `ExperimentService`.
 
-mod decode;
+pub(super) mod decode;
 mod encode;
 
 use std::{sync::Arc, time::Duration};

@@ -115,7 +115,7 @@ impl FlagService for Flags {
 }
 
 /// The new resource that was `asked` for; what is output only is passed over.
-fn new(asked: pb::Flag) -> Result<Flag, Error> {
+pub(super) fn new(asked: pb::Flag) -> Result<Flag, Error> {
     let asked = pb::Flag {
         held_defaults: Vec::new(),
         version: 0,
@@ -128,7 +128,7 @@ fn new(asked: pb::Flag) -> Result<Flag, Error> {
 }
 
 /// `current` with the fields of `asked` that `mask` has.
-fn edited(current: &Flag, asked: pb::Flag, mask: &Mask) -> Result<Flag, FieldErrors> {
+pub(super) fn edited(current: &Flag, asked: pb::Flag, mask: &Mask) -> Result<Flag, FieldErrors> {
     let mut flag = pb::Flag::from(current);
     let default = if mask.has("variations") {
         None

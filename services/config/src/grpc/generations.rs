@@ -2,19 +2,24 @@
 
 use assay_proto::{
     config::v1::{self as pb, generation_service_server::GenerationService},
-    convert::timestamp,
+    convert::{finding, timestamp},
     diff::differing_fields,
 };
 use assay_storage::config_store::{Generation, Published, Resource};
 use tonic::{Request, Response, Status};
 
-use super::request::open;
+use super::{
+    contents::{definitions, items},
+    request::{open, required},
+};
 use crate::{
     generation::{
         Pair,
         diff::diff,
+        export::export,
+        import,
         list::list,
-        required,
+        required as named,
         rollback::{Order, rollback},
     },
     list::PageRequest,
@@ -51,7 +56,7 @@ impl GenerationService for Generations {
     ) -> Result<Response<pb::GetGenerationResponse>, Status> {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
-        let generation = required(request.generation, "generation")?;
+        let generation = named(request.generation, "generation")?;
         let published = self.truth.published_at(&call.namespace, generation).await?;
         Ok(Response::new(whole(&published)))
     }
@@ -62,8 +67,8 @@ impl GenerationService for Generations {
     ) -> Result<Response<pb::DiffGenerationsResponse>, Status> {
         let (caller, request) = open(request);
         let call = caller.to(&request.namespace)?;
-        let from = required(request.from_generation, "from_generation")?;
-        let to = required(request.to_generation, "to_generation")?;
+        let from = named(request.from_generation, "from_generation")?;
+        let to = named(request.to_generation, "to_generation")?;
         let pairs = diff(&self.truth, &call, from, to).await?;
         Ok(Response::new(pb::DiffGenerationsResponse {
             differences: pairs.iter().filter_map(difference).collect(),
@@ -86,6 +91,41 @@ impl GenerationService for Generations {
         Ok(Response::new(pb::RollbackResponse {
             generation,
             differences: changed.iter().filter_map(difference).collect(),
+        }))
+    }
+
+    async fn export_namespace(
+        &self,
+        request: Request<pb::ExportNamespaceRequest>,
+    ) -> Result<Response<pb::ExportNamespaceResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let (generation, resources) = export(&self.truth, &call).await?;
+        Ok(Response::new(pb::ExportNamespaceResponse {
+            generation,
+            contents: Some(definitions(&resources)),
+        }))
+    }
+
+    async fn import_namespace(
+        &self,
+        request: Request<pb::ImportNamespaceRequest>,
+    ) -> Result<Response<pb::ImportNamespaceResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let contents = required(request.contents, "contents")?;
+        let order = import::Order {
+            items: items(contents, &call.namespace)?,
+            prune: request.prune,
+            dry_run: request.dry_run,
+            expected: request.expected_generation,
+            reason: request.reason,
+        };
+        let imported = import::import(&self.truth, &call, order).await?;
+        Ok(Response::new(pb::ImportNamespaceResponse {
+            generation: imported.generation,
+            differences: imported.changes.iter().filter_map(difference).collect(),
+            warnings: imported.warnings.iter().map(finding).collect(),
         }))
     }
 }

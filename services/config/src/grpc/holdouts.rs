@@ -107,7 +107,7 @@ impl HoldoutService for Holdouts {
 }
 
 /// The new resource that was `asked` for; what is output only is passed over.
-fn new(asked: pb::Holdout) -> Result<Holdout, Error> {
+pub(super) fn new(asked: pb::Holdout) -> Result<Holdout, Error> {
     let asked = pb::Holdout {
         salt: if asked.salt.is_empty() {
             new_salt()
@@ -124,7 +124,7 @@ fn new(asked: pb::Holdout) -> Result<Holdout, Error> {
 }
 
 /// `current` with the fields of `asked` that `mask` has; a salt that is left out stays.
-fn edited(current: &Holdout, mut asked: pb::Holdout, mask: &Mask) -> Result<Holdout, FieldErrors> {
+pub(super) fn edited(current: &Holdout, mut asked: pb::Holdout, mask: &Mask) -> Result<Holdout, FieldErrors> {
     let mut holdout = pb::Holdout::from(current);
     if asked.salt.is_empty() {
         asked.salt.clone_from(&holdout.salt);

@@ -106,7 +106,7 @@ impl LayerService for Layers {
 }
 
 /// The new resource that was `asked` for; what is output only is passed over.
-fn new(asked: pb::Layer) -> Result<Layer, Error> {
+pub(super) fn new(asked: pb::Layer) -> Result<Layer, Error> {
     let asked = pb::Layer {
         salt: if asked.salt.is_empty() {
             new_salt()
@@ -124,7 +124,7 @@ fn new(asked: pb::Layer) -> Result<Layer, Error> {
 }
 
 /// `current` with the fields of `asked` that `mask` has; a salt that is left out stays.
-fn edited(current: &Layer, mut asked: pb::Layer, mask: &Mask) -> Result<Layer, FieldErrors> {
+pub(super) fn edited(current: &Layer, mut asked: pb::Layer, mask: &Mask) -> Result<Layer, FieldErrors> {
     let mut layer = pb::Layer::from(current);
     if asked.salt.is_empty() {
         asked.salt.clone_from(&layer.salt);

@@ -10,6 +10,11 @@ use crate::error::Error;
 pub(super) struct Mask(Vec<String>);
 
 impl Mask {
+    /// All that can change.
+    pub(super) fn all() -> Self {
+        Self(Vec::new())
+    }
+
     /// Refuses paths that are not in `fields`, those that can change.
     pub(super) fn read(mask: Option<FieldMask>, fields: &[&str]) -> Result<Self, Error> {
         let paths = mask.map(|mask| mask.paths).unwrap_or_default();

@@ -118,7 +118,7 @@ impl MetricService for Metrics {
 }
 
 /// The new resource that was `asked` for; what is output only is passed over.
-fn new(asked: pb::Metric) -> Result<Metric, Error> {
+pub(super) fn new(asked: pb::Metric) -> Result<Metric, Error> {
     let asked = pb::Metric {
         version: 0,
         generation: 0,
@@ -130,7 +130,7 @@ fn new(asked: pb::Metric) -> Result<Metric, Error> {
 }
 
 /// `current` with the fields of `asked` that `mask` has.
-fn edited(current: &Metric, asked: pb::Metric, mask: &Mask) -> Result<Metric, FieldErrors> {
+pub(super) fn edited(current: &Metric, asked: pb::Metric, mask: &Mask) -> Result<Metric, FieldErrors> {
     let mut metric = pb::Metric::from(current);
     if ["conversion", "retention", "scalar", "ratio", "quantile"]
         .iter()

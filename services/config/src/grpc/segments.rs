@@ -155,7 +155,7 @@ fn subject(
 }
 
 /// The new resource that was `asked` for; what is output only is passed over.
-fn new(asked: pb::Segment) -> Result<Segment, Error> {
+pub(super) fn new(asked: pb::Segment) -> Result<Segment, Error> {
     let asked = pb::Segment {
         version: 0,
         generation: 0,
@@ -167,7 +167,7 @@ fn new(asked: pb::Segment) -> Result<Segment, Error> {
 }
 
 /// `current` with the fields of `asked` that `mask` has.
-fn edited(current: &Segment, asked: pb::Segment, mask: &Mask) -> Result<Segment, FieldErrors> {
+pub(super) fn edited(current: &Segment, asked: pb::Segment, mask: &Mask) -> Result<Segment, FieldErrors> {
     let mut segment = pb::Segment::from(current);
     take!(mask, asked => segment: name, description, rules);
     segment.try_into()

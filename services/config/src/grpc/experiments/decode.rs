@@ -55,14 +55,8 @@ const FIELDS: &[&str] = &[
 ];
 
 /// A new experiment; what is output only is passed over.
-pub(super) fn sketch(asked: pb::Experiment) -> Result<Sketch, Error> {
-    let all = Mask::read(None, FIELDS)?;
-    let identity = pb::Experiment {
-        namespace: asked.namespace.clone(),
-        key: asked.key.clone(),
-        ..Default::default()
-    };
-    let asked = overlay(identity, asked, &all);
+pub(in super::super) fn sketch(asked: pb::Experiment) -> Result<Sketch, Error> {
+    let asked = definition(asked);
     let mut errors = FieldErrors::default();
     let key = errors.keep(key_from(asked.key.as_str(), "key", ExperimentKey::new));
     let flag = errors.keep(flag_key(&asked.flag_key));
@@ -81,8 +75,18 @@ pub(super) fn sketch(asked: pb::Experiment) -> Result<Sketch, Error> {
     })
 }
 
+/// `experiment` without what is output only.
+pub(in super::super) fn definition(experiment: pb::Experiment) -> pb::Experiment {
+    let identity = pb::Experiment {
+        namespace: experiment.namespace.clone(),
+        key: experiment.key.clone(),
+        ..Default::default()
+    };
+    overlay(identity, experiment, &Mask::all())
+}
+
 /// A change of a stored experiment.
-pub(super) fn edit(asked: pb::Experiment, mask: Option<FieldMask>) -> Result<Edit, Error> {
+pub(in super::super) fn edit(asked: pb::Experiment, mask: Option<FieldMask>) -> Result<Edit, Error> {
     let (key, version) = versioned(&asked.key, asked.version)?;
     let mask = Mask::read(mask, FIELDS)?;
     let flag = if mask.has("flag_key") {
