@@ -7,6 +7,7 @@ mod demo;
 mod edges;
 mod embedded;
 mod faults;
+mod gitops;
 mod launcher;
 mod laws;
 mod lifecycle;

@@ -73,15 +73,20 @@ impl Embedded {
     /// # Errors
     /// Never for addresses that [`Embedded::start`] made.
     pub fn client(&self) -> Result<Client> {
+        Ok(Client::connect(&self.endpoints())?)
+    }
+
+    /// Where its services answer, in this life and the next.
+    pub fn endpoints(&self) -> Endpoints {
         let [config, assignment, ingest, analysis] = self
             .ports
             .each_ref()
             .map(|port| format!("http://{}", port.addr()));
-        Ok(Client::connect(&Endpoints {
+        Endpoints {
             config,
             assignment,
             ingest,
             analysis,
-        })?)
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! Read [`servers`] first (etcd, Redis, PostgreSQL), then [`process`], [`proxy`] and [`eventually`](mod@eventually).
 //! The private `os` holds the few calls that need `unsafe`.
 
+pub mod cli;
 pub mod cluster;
 pub mod embedded;
 pub mod eventually;

@@ -178,7 +178,7 @@ fn collect(output: Box<dyn Read + Send>, lines: Arc<Mutex<Vec<String>>>) -> std:
 }
 
 /// Tests are at `target/<profile>/deps/it-…`, the binary at `target/<profile>/assay`.
-fn assay_binary() -> Result<PathBuf> {
+pub(crate) fn assay_binary() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test
         .parent()

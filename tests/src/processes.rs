@@ -156,13 +156,17 @@ impl Processes {
     /// # Errors
     /// Never for addresses that [`Processes::start`] made.
     pub fn client(&self) -> Result<Client> {
+        Ok(Client::connect(&self.endpoints())?)
+    }
+
+    /// Where the services answer.
+    pub fn endpoints(&self) -> Endpoints {
         let uri = |service| format!("http://{}", self.address(service));
-        let endpoints = Endpoints {
+        Endpoints {
             config: uri("config"),
             assignment: uri("assignment"),
             ingest: uri("ingest"),
             analysis: uri("analysis"),
-        };
-        Ok(Client::connect(&endpoints)?)
+        }
     }
 }

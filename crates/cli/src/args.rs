@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how it is written.
 
 mod access;
+mod generation;
 mod resource;
 mod traffic;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use access::{AuditVerb, KeyArgs, KeyVerb, TrailArgs};
+pub(crate) use generation::{ApplyArgs, Applying, GenerationVerb, ImportArgs};
 pub(crate) use resource::{
     ExperimentFields, Fields, FlagFields, MetricFields, SegmentFields, no_such_variant, split_weight,
 };
@@ -22,6 +24,7 @@ Exit codes:
   0    done
   1    refused: the answer says why (bad fields, not found, wrong state)
   2    the command line is wrong
+  3    a plan that was asked to say so (--dry-run --exit-code) has changes
   64   the settings are wrong (file or environment)
   69   a service or store cannot be reached, or its address is that of something else
   70   a bug
@@ -81,6 +84,15 @@ pub(crate) enum Verb {
     /// Controlled comparisons and their lifecycle.
     #[command(subcommand)]
     Experiment(ExperimentVerb),
+    /// What was published, who changed it, and the way back.
+    #[command(subcommand)]
+    Generation(GenerationVerb),
+    /// Make a namespace as files say: plan, then one change or none. What a file leaves out stays as it is.
+    Apply(ApplyArgs),
+    /// Print the definitions of all that a namespace has, one YAML document a resource (with `-o json`, an array).
+    Export,
+    /// Put an export into a namespace, in one change or none. What it leaves out gets its default.
+    Import(ImportArgs),
     /// Ask which variant a unit gets.
     Assign(AssignArgs),
     /// List the replicas of assignment: what each serves, and how old that is.

@@ -52,6 +52,8 @@ pub(crate) enum Error {
     Refused(String),
     /// What was waited for did not come.
     Waited(String),
+    /// There is something to change, and who asked wants to know by the exit code.
+    Changes(usize),
     /// What was printed could not be written.
     Output(io::Error),
     /// A bug.
@@ -71,6 +73,7 @@ impl Error {
             Self::Client(assay_client::Error::Call(failure)) if is_elsewhere(failure) => Exit::Unavailable,
             Self::Client(error) => error.code().map_or(Exit::Failure, Exit::from),
             Self::Usage(_) => Exit::Usage,
+            Self::Changes(_) => Exit::Changes,
             Self::File { .. } | Self::Refused(_) | Self::Output(_) => Exit::Failure,
             Self::Settings(_) | Self::Setting { .. } | Self::Telemetry(_) => Exit::Settings,
             Self::DataDir { .. } | Self::Database { .. } => Exit::CannotCreate,
@@ -99,6 +102,8 @@ impl fmt::Display for Error {
         match self {
             Self::Client(error) => client(f, error),
             Self::Usage(problem) | Self::Refused(problem) | Self::Waited(problem) => f.write_str(problem),
+            Self::Changes(1) => f.write_str("1 change is to be made"),
+            Self::Changes(n) => write!(f, "{n} changes are to be made"),
             Self::File { path, problem } => write!(f, "file `{}`: {problem}", path.display()),
             Self::Settings(error) => f.write_str(&chain(error)),
             Self::Setting { key, problem } => write!(f, "setting `{key}` {problem}"),

@@ -5,6 +5,8 @@ mod assign;
 mod audit;
 mod event;
 mod experiment;
+mod generation;
+mod namespace;
 mod replicas;
 mod resource;
 mod results;
@@ -75,6 +77,10 @@ pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), Error> {
         Verb::Layer(verb) => plain::<view::layer::Layer, _>(&context, verb).await,
         Verb::Holdout(verb) => plain::<view::holdout::Holdout, _>(&context, verb).await,
         Verb::Experiment(verb) => experiment::run(&context, verb).await,
+        Verb::Generation(verb) => generation::run(&context, verb).await,
+        Verb::Apply(args) => namespace::apply(&context, args).await,
+        Verb::Export => namespace::export(&context).await,
+        Verb::Import(args) => namespace::import(&context, args).await,
         Verb::Assign(args) => assign::run(&context, args).await,
         Verb::Replicas => replicas::list(&context).await,
         Verb::Results { experiment } => results::results(&context, &experiment).await,

@@ -4,13 +4,14 @@
 //! returned at once as an [`Error`] with the server's reason, its sentence and the fields that are wrong. Everything the typed calls do
 //! not cover is there through the generated clients, such as [`Client::experiments`].
 //!
-//! Read [`Client`], then [`resource`] (flags, segments, metrics, experiments), [`command`] (the lifecycle), [`record`] and [`decide`].
+//! Read [`Client`], then [`resource`] (flags, segments, metrics, experiments), [`command`] (the lifecycle), [`generation`] (history, whole namespaces), [`record`] and [`decide`].
 #![warn(missing_docs)]
 
 pub mod activation;
 pub mod command;
 pub mod decide;
 mod error;
+pub mod generation;
 pub mod record;
 pub mod resource;
 
@@ -25,9 +26,9 @@ use assay_proto::{
     config::v1::{
         access_service_client::AccessServiceClient, activation_service_client::ActivationServiceClient,
         audit_service_client::AuditServiceClient, experiment_service_client::ExperimentServiceClient,
-        flag_service_client::FlagServiceClient, holdout_service_client::HoldoutServiceClient,
-        layer_service_client::LayerServiceClient, metric_service_client::MetricServiceClient,
-        segment_service_client::SegmentServiceClient,
+        flag_service_client::FlagServiceClient, generation_service_client::GenerationServiceClient,
+        holdout_service_client::HoldoutServiceClient, layer_service_client::LayerServiceClient,
+        metric_service_client::MetricServiceClient, segment_service_client::SegmentServiceClient,
     },
     ingest::v1::ingest_service_client::IngestServiceClient,
 };
@@ -127,6 +128,11 @@ impl Client {
     /// The generated client of `assay.config.v1.HoldoutService`.
     pub fn holdouts(&self) -> HoldoutServiceClient<Channel> {
         HoldoutServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// The generated client of `assay.config.v1.GenerationService`.
+    pub fn generations(&self) -> GenerationServiceClient<Channel> {
+        GenerationServiceClient::new(self.config.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     /// The generated client of `assay.config.v1.ActivationService`.

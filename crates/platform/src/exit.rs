@@ -14,6 +14,8 @@ pub enum Exit {
     Failure = 1,
     /// The command line is wrong.
     Usage = 2,
+    /// A plan that was asked to say so has changes.
+    Changes = 3,
     /// The settings are wrong (file or environment). Restarting does not help.
     Settings = 64,
     /// A store or a server could not be reached.

@@ -190,7 +190,7 @@ fn read(path: &Path) -> Result<Map<String, Value>, Error> {
 }
 
 /// Refuses numbers that JSON does not have, which would be taken for what is not said.
-fn finite(yaml: &serde_yaml_ng::Value) -> Result<(), String> {
+pub(super) fn finite(yaml: &serde_yaml_ng::Value) -> Result<(), String> {
     match yaml {
         serde_yaml_ng::Value::Number(number) if !number.is_finite() => {
             Err(format!("holds the number {number}; give a finite one"))

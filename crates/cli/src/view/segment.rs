@@ -177,7 +177,7 @@ impl View for Segment {
 }
 
 impl Segment {
-    fn rules_text(&self, between: &str) -> String {
+    pub(crate) fn rules_text(&self, between: &str) -> String {
         if self.rules.is_empty() {
             return "all units".to_owned();
         }

@@ -46,6 +46,7 @@ named!(
     "STICKY_" assay_proto::config::v1::Sticky,
     "ELIGIBILITY_" assay_proto::config::v1::Eligibility,
     "REPLICA_STATE_" assay_proto::config::v1::ReplicaState,
+    "DIFFERENCE_KIND_" assay_proto::config::v1::DifferenceKind,
     "EXPERIMENT_STEP_" assay_proto::config::v1::ExperimentStep,
     "REASON_" assay_proto::assignment::v1::Reason,
     "RECORD_STATUS_" assay_proto::ingest::v1::RecordStatus,

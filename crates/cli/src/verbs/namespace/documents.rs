@@ -1,0 +1,433 @@
+//! Documents: resources as they stand in files, each with its `kind`.
+
+use std::{
+    collections::BTreeMap,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use assay_proto::config::v1 as pb;
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+
+use crate::{
+    error::Error,
+    verbs::resource::finite,
+    view::{
+        View, experiment::Experiment, flag::Flag, holdout::Holdout, layer::Layer, metric::Metric,
+        segment::Segment,
+    },
+};
+
+/// The kinds, in the order in which they are printed: what is referred to first.
+const KINDS: [&str; 6] = ["layer", "segment", "metric", "flag", "holdout", "experiment"];
+
+/// Most directories within each other.
+const MAX_DEPTH: usize = 16;
+
+/// One resource as it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    pub(super) kind: &'static str,
+    pub(super) key: String,
+    /// Its fields; `kind` and `namespace` are taken out.
+    pub(super) fields: Map<String, Value>,
+    /// The file, and which document of it.
+    origin: Origin,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Origin {
+    path: PathBuf,
+    number: usize,
+}
+
+impl Origin {
+    fn wrong(&self, problem: impl std::fmt::Display) -> Error {
+        Error::File {
+            path: self.path.clone(),
+            problem: format!("document {}: {problem}", self.number),
+        }
+    }
+}
+
+impl Document {
+    /// What a namespace calls it, such as `flag/gate`.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.kind, self.key)
+    }
+
+    /// This document over what is stored: fields that it leaves out stay.
+    pub(super) fn over(mut self, stored: &Documents) -> Self {
+        if let Some(below) = stored.get(&self.name()) {
+            let mut fields = below.clone();
+            fields.extend(self.fields);
+            self.fields = fields;
+        }
+        self
+    }
+}
+
+/// All documents of a namespace.
+#[derive(Debug)]
+pub(super) struct Documents(Vec<Document>);
+
+impl Documents {
+    /// The documents of `contents`.
+    pub(super) fn of(contents: pb::NamespaceContents) -> Result<Self, Error> {
+        let mut all = Vec::new();
+        fn each<V: View>(
+            kind: &'static str,
+            messages: Vec<V::Message>,
+            all: &mut Vec<Document>,
+        ) -> Result<(), Error> {
+            for message in messages {
+                let Value::Object(mut fields) =
+                    serde_json::to_value(V::of(message)).map_err(Error::internal)?
+                else {
+                    return Err(Error::internal("a resource is a JSON object"));
+                };
+                fields.retain(|name, value| name != "namespace" && !is_empty(value));
+                let key = fields
+                    .get("key")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
+                all.push(Document {
+                    kind,
+                    key,
+                    fields,
+                    origin: Origin::default(),
+                });
+            }
+            Ok(())
+        }
+        each::<Layer>("layer", contents.layers, &mut all)?;
+        each::<Segment>("segment", contents.segments, &mut all)?;
+        each::<Metric>("metric", contents.metrics, &mut all)?;
+        each::<Flag>("flag", contents.flags, &mut all)?;
+        each::<Holdout>("holdout", contents.holdouts, &mut all)?;
+        each::<Experiment>("experiment", contents.experiments, &mut all)?;
+        Ok(Self(all))
+    }
+
+    /// The fields of a resource such as `flag/gate`.
+    pub(super) fn get(&self, name: &str) -> Option<&Map<String, Value>> {
+        self.0
+            .iter()
+            .find(|document| document.name() == name)
+            .map(|document| &document.fields)
+    }
+
+    /// The first one.
+    #[cfg(test)]
+    pub(super) fn remove_first(&mut self) -> Document {
+        self.0.remove(0)
+    }
+
+    /// One YAML document each.
+    pub(super) fn yaml(&self) -> Result<String, Error> {
+        let documents = self.0.iter().map(|document| {
+            let text = serde_yaml_ng::to_string(&document.fields).map_err(Error::internal)?;
+            Ok(format!("---\nkind: {}\n{text}", document.kind))
+        });
+        let documents = documents.collect::<Result<Vec<_>, Error>>()?;
+        Ok(documents.concat())
+    }
+
+    /// One JSON array.
+    pub(super) fn json(&self) -> Result<String, Error> {
+        let all = self.0.iter().map(|document| {
+            let mut fields = Map::from_iter([("kind".to_owned(), document.kind.into())]);
+            fields.extend(document.fields.clone());
+            Value::Object(fields)
+        });
+        serde_json::to_string_pretty(&all.collect::<Vec<_>>()).map_err(Error::internal)
+    }
+}
+
+/// Whether a field says nothing.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// All documents of `files`, which may be directories or `-`.
+pub(super) fn read(files: &[PathBuf], namespace: &str) -> Result<Vec<Document>, Error> {
+    let mut found = Vec::new();
+    for file in files {
+        for path in expand(file, 0)? {
+            found.extend(read_one(&path, namespace)?);
+        }
+    }
+    let mut seen: BTreeMap<String, &Document> = BTreeMap::new();
+    for document in &found {
+        if let Some(first) = seen.insert(document.name(), document) {
+            let (path, number) = (first.origin.path.display(), first.origin.number);
+            return Err(document.origin.wrong(format!(
+                "`{}` is in file `{path}`, document {number}, already; write it once",
+                document.name()
+            )));
+        }
+    }
+    Ok(found)
+}
+
+/// The file, or the files of the directory in order of name.
+fn expand(path: &Path, depth: usize) -> Result<Vec<PathBuf>, Error> {
+    if path == Path::new("-") || !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let wrong = |problem: String| Error::File {
+        path: path.to_owned(),
+        problem,
+    };
+    if depth == MAX_DEPTH {
+        return Err(wrong(format!(
+            "lies below {MAX_DEPTH} directories; name it itself"
+        )));
+    }
+    let entries = std::fs::read_dir(path).map_err(|error| wrong(error.to_string()))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.map_err(|error| wrong(error.to_string()))?.path());
+    }
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        let is_wanted = ["yaml", "yml", "json"]
+            .iter()
+            .any(|ending| path.extension() == Some(ending.as_ref()));
+        if path.is_dir() || is_wanted {
+            found.extend(expand(&path, depth + 1)?);
+        }
+    }
+    Ok(found)
+}
+
+fn read_one(path: &Path, namespace: &str) -> Result<Vec<Document>, Error> {
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| Error::File {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    })?;
+    let mut found = Vec::new();
+    for (i, document) in serde_yaml_ng::Deserializer::from_str(&text).enumerate() {
+        let origin = Origin {
+            path: path.to_owned(),
+            number: i + 1,
+        };
+        let yaml = serde_yaml_ng::Value::deserialize(document).map_err(|error| origin.wrong(error))?;
+        finite(&yaml).map_err(|problem| origin.wrong(problem))?;
+        match serde_yaml_ng::from_value(yaml).map_err(|error| origin.wrong(error))? {
+            Value::Null => {}
+            Value::Array(items) => {
+                for item in items {
+                    found.push(document_of(item, origin.clone(), namespace)?);
+                }
+            }
+            value => found.push(document_of(value, origin, namespace)?),
+        }
+    }
+    Ok(found)
+}
+
+fn document_of(value: Value, origin: Origin, namespace: &str) -> Result<Document, Error> {
+    let Value::Object(mut fields) = value else {
+        return Err(origin.wrong("holds no object; write `kind:` and `key:` lines"));
+    };
+    let kind = match fields.remove("kind") {
+        Some(Value::String(kind)) => kind,
+        _ => return Err(origin.wrong(format!("has no `kind`; write one of {}", KINDS.join(", ")))),
+    };
+    let Some(kind) = KINDS.into_iter().find(|known| kind == *known) else {
+        return Err(origin.wrong(format!("`kind` is `{kind}`; write one of {}", KINDS.join(", "))));
+    };
+    match fields.remove("namespace") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(named)) if named.is_empty() || named == namespace => {}
+        Some(named) => {
+            return Err(origin.wrong(format!(
+                "`namespace` is {named}, and this goes to `{namespace}`; leave it out, or give --namespace"
+            )));
+        }
+    }
+    match fields.get("key").and_then(Value::as_str) {
+        Some(key) if !key.is_empty() => Ok(Document {
+            kind,
+            key: key.to_owned(),
+            fields,
+            origin,
+        }),
+        _ => Err(origin.wrong(format!("has no `key`; write the key of the {kind}"))),
+    }
+}
+
+/// Where the resources of a request come from.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<String, (String, Origin)>);
+
+impl Places {
+    /// `field`, which begins with a path such as `flags[3]`, with the resource and the place in the files instead.
+    pub(super) fn of(&self, field: &str) -> String {
+        let (path, rest) = match field.split_once('.') {
+            Some((path, rest)) => (path, format!(" {rest}")),
+            None => (field, String::new()),
+        };
+        match self.0.get(path) {
+            Some((name, origin)) => {
+                let (path, number) = (origin.path.display(), origin.number);
+                format!("file `{path}`, document {number}, {name}{rest}")
+            }
+            None => field.to_owned(),
+        }
+    }
+
+    /// `error` with the places of what it names.
+    pub(super) fn name(&self, mut error: assay_client::Error) -> Error {
+        if let assay_client::Error::Call(failure) = &mut error {
+            if failure.reason == "CANNOT_IMPORT" {
+                "nothing is written, because of this".clone_into(&mut failure.message);
+            }
+            for violation in &mut failure.violations {
+                violation.field = self.of(&violation.field);
+            }
+        }
+        error.into()
+    }
+}
+
+/// The messages of `documents`, and where each comes from.
+pub(super) fn contents(documents: &[Document]) -> Result<(pb::NamespaceContents, Places), Error> {
+    let (mut contents, mut places) = (pb::NamespaceContents::default(), Places::default());
+    for document in documents {
+        macro_rules! push {
+            ($field:ident, $view:ty) => {{
+                let path = format!(concat!(stringify!($field), "[{}]"), contents.$field.len());
+                places
+                    .0
+                    .insert(path, (document.name(), document.origin.clone()));
+                contents.$field.push(message::<$view>(document)?);
+            }};
+        }
+        match document.kind {
+            "layer" => push!(layers, Layer),
+            "segment" => push!(segments, Segment),
+            "metric" => push!(metrics, Metric),
+            "flag" => push!(flags, Flag),
+            "holdout" => push!(holdouts, Holdout),
+            _ => push!(experiments, Experiment),
+        }
+    }
+    Ok((contents, places))
+}
+
+fn message<V: View>(document: &Document) -> Result<V::Message, Error> {
+    let wrong = |problem: String| document.origin.wrong(format!("{}: {problem}", document.name()));
+    let view: V =
+        serde_json::from_value(document.fields.clone().into()).map_err(|error| wrong(error.to_string()))?;
+    view.message().map_err(|error| match error {
+        Error::Usage(problem) => wrong(problem),
+        error => error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Vec<Document>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let name = file.path().display().to_string();
+        read_one(file.path(), "shop").map_err(|error| error.to_string().replace(&name, "x.yaml"))
+    }
+
+    #[test]
+    fn a_file_is_a_row_of_documents() {
+        let found = read_text(
+            "---\nkind: flag\nkey: gate\n---\n# nothing\n---\nkind: segment\nkey: ios\nnamespace: shop\n",
+        );
+        let names: Vec<_> = found.unwrap().iter().map(Document::name).collect();
+        assert_eq!(names, ["flag/gate", "segment/ios"]);
+        let found = read_text("[{\"kind\": \"layer\", \"key\": \"page\"}]").unwrap();
+        assert_eq!(found[0].name(), "layer/page");
+    }
+
+    #[test]
+    fn what_is_wrong_names_file_document_and_remedy() {
+        let cases = [
+            (
+                "kind: flag\nkey: a\n---\nkey: b\n",
+                "file `x.yaml`: document 2: has no `kind`; write one of layer",
+            ),
+            (
+                "kind: flags\nkey: a",
+                "document 1: `kind` is `flags`; write one of layer",
+            ),
+            (
+                "kind: flag\n",
+                "document 1: has no `key`; write the key of the flag",
+            ),
+            (
+                "kind: flag\nkey: a\nnamespace: other",
+                "`namespace` is \"other\", and this goes to `shop`",
+            ),
+            ("just words", "document 1: holds no object"),
+            ("kind: [", "document 1: "),
+            ("kind: flag\nkey: a\nx: .nan", "finite"),
+        ];
+        for (text, problem) in cases {
+            let error = read_text(text).unwrap_err();
+            assert!(error.contains(problem), "{text:?}: {error}");
+        }
+        let found = read_text("kind: flag\nkey: a\ndefalt: 1").unwrap();
+        let error = contents(&found).unwrap_err().to_string();
+        assert!(
+            error.contains("document 1: flag/a: unknown field `defalt`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_a_document_leaves_out_stays() {
+        let flag = pb::Flag {
+            key: "gate".to_owned(),
+            name: "Gate".to_owned(),
+            description: "old".to_owned(),
+            ..Default::default()
+        };
+        let stored = Documents::of(pb::NamespaceContents {
+            flags: vec![flag],
+            ..Default::default()
+        });
+        let given = read_text("kind: flag\nkey: gate\ndescription: new")
+            .unwrap()
+            .remove(0);
+        let merged = given.over(&stored.unwrap());
+        assert_eq!(merged.fields["name"], "Gate");
+        assert_eq!(merged.fields["description"], "new");
+    }
+
+    #[test]
+    fn what_is_refused_is_found_in_the_files() {
+        let given =
+            read_text("kind: flag\nkey: a\ntype: BOOLEAN\n---\nkind: flag\nkey: b\ntype: BOOLEAN").unwrap();
+        let (_, places) = contents(&given).unwrap();
+        let place = places.of("flags[1].variations[0].value");
+        assert!(
+            place.ends_with("document 2, flag/b variations[0].value"),
+            "{place}"
+        );
+        assert_eq!(places.of("reason"), "reason");
+    }
+}

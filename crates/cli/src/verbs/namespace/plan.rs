@@ -1,0 +1,248 @@
+//! A plan: what would change, or has changed, field by field.
+
+use assay_proto::config::v1 as pb;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::documents::{Document, Documents, Places};
+use crate::{
+    output,
+    view::{experiment::Finding, text::name_of},
+};
+
+/// Longest value of a plan for people, in characters.
+const MAX_VALUE: usize = 200;
+
+/// What would change, or has changed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Plan {
+    /// The generation that was planned on.
+    planned_on: u64,
+    /// The generation that the changes made; absent when nothing is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    changes: Vec<Change>,
+    warnings: Vec<String>,
+}
+
+/// What becomes of one resource.
+#[derive(Debug, Serialize)]
+struct Change {
+    resource: String,
+    /// `ADDED`, `CHANGED` or `REMOVED`.
+    kind: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<Field>,
+}
+
+/// What becomes of one field.
+#[derive(Debug, Serialize)]
+struct Field {
+    field: String,
+    before: Value,
+    after: Value,
+}
+
+impl Plan {
+    pub(super) fn new(
+        planned: &pb::ImportNamespaceResponse,
+        stored: &Documents,
+        given: &[Document],
+        places: &Places,
+    ) -> Self {
+        let change = |difference: &pb::ResourceDifference| {
+            let before = stored.get(&difference.resource);
+            let after = given
+                .iter()
+                .find(|document| document.name() == difference.resource);
+            let after = after.map(|document| &document.fields);
+            let field = |name: &String| {
+                let field = camel(name);
+                Field {
+                    before: value(before, &field),
+                    after: value(after.or(before), &field),
+                    field,
+                }
+            };
+            Change {
+                resource: difference.resource.clone(),
+                kind: name_of::<pb::DifferenceKind>(difference.kind),
+                fields: difference.fields.iter().map(field).collect(),
+            }
+        };
+        let warning = |finding: &pb::Finding| {
+            let place = places.of(&finding.field);
+            Finding::of(pb::Finding {
+                field: place,
+                ..finding.clone()
+            })
+            .line()
+        };
+        Self {
+            planned_on: planned.generation,
+            generation: None,
+            changes: planned.differences.iter().map(change).collect(),
+            warnings: planned.warnings.iter().map(warning).collect(),
+        }
+    }
+
+    pub(super) fn n_changes(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// It was carried out.
+    pub(super) fn made(&mut self, generation: u64) {
+        self.generation = Some(generation);
+    }
+
+    pub(super) fn generation_made(&self) -> Option<u64> {
+        self.generation
+    }
+
+    /// Says what is worth a look.
+    pub(super) fn warn(&self) {
+        for warning in &self.warnings {
+            output::note(format!("warning: {warning}"));
+        }
+    }
+
+    /// For people.
+    pub(super) fn words(&self) -> String {
+        let mut lines: Vec<String> = self.changes.iter().flat_map(Change::lines).collect();
+        let count = |kind: &str| self.changes.iter().filter(|change| change.kind == kind).count();
+        let counts = format!(
+            "{} to add, {} to change, {} to remove",
+            count("ADDED"),
+            count("CHANGED"),
+            count("REMOVED")
+        );
+        lines.push(match (self.changes.is_empty(), self.generation) {
+            (true, _) => format!("nothing to change at generation {}", self.planned_on),
+            (false, None) => format!(
+                "{counts}, planned on generation {}; nothing is written",
+                self.planned_on
+            ),
+            (false, Some(generation)) => {
+                format!(
+                    "{}: done, as generation {generation}",
+                    counts
+                        .replace("to add", "added")
+                        .replace("to change", "changed")
+                        .replace("to remove", "removed")
+                )
+            }
+        });
+        lines.join("\n")
+    }
+}
+
+impl Change {
+    fn lines(&self) -> Vec<String> {
+        let sign = match self.kind.as_str() {
+            "ADDED" => '+',
+            "REMOVED" => '-',
+            _ => '~',
+        };
+        let first = format!("{sign} {}", self.resource);
+        let field = |field: &Field| {
+            let (before, after) = (short(&field.before), short(&field.after));
+            match before == after {
+                true => format!("    {}", field.field),
+                false => format!("    {}: {before} → {after}", field.field),
+            }
+        };
+        [first].into_iter().chain(self.fields.iter().map(field)).collect()
+    }
+}
+
+fn value(fields: Option<&Map<String, Value>>, name: &str) -> Value {
+    fields
+        .and_then(|fields| fields.get(name))
+        .cloned()
+        .unwrap_or(Value::Null)
+}
+
+/// `value` on one line, cut where it is too long to read; nothing for what is not there.
+fn short(value: &Value) -> String {
+    if value.is_null() {
+        return "nothing".to_owned();
+    }
+    let text = value.to_string();
+    match text.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+/// `default_value` as files write it: `defaultValue`.
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |mut all, word| {
+        let mut letters = word.chars();
+        all.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        all.push_str(letters.as_str());
+        all
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_reads_field_by_field() {
+        let flag = |description: &str| pb::Flag {
+            key: "gate".to_owned(),
+            description: description.to_owned(),
+            ..Default::default()
+        };
+        let documents = |description: &str| {
+            Documents::of(pb::NamespaceContents {
+                flags: vec![flag(description)],
+                ..Default::default()
+            })
+            .unwrap()
+        };
+        let difference = |resource: &str, kind: pb::DifferenceKind, fields: &[&str]| pb::ResourceDifference {
+            resource: resource.to_owned(),
+            kind: kind.into(),
+            fields: fields.iter().map(ToString::to_string).collect(),
+        };
+        let planned = pb::ImportNamespaceResponse {
+            generation: 7,
+            differences: vec![
+                difference("flag/gate", pb::DifferenceKind::Changed, &["description"]),
+                difference("segment/ios", pb::DifferenceKind::Removed, &[]),
+            ],
+            ..Default::default()
+        };
+        let mut given = documents("new");
+        let given = vec![given.remove_first()];
+        let mut plan = Plan::new(&planned, &documents("old"), &given, &Places::default());
+        let said = plan.words();
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "~ flag/gate",
+                "    description: \"old\" → \"new\"",
+                "- segment/ios",
+                "0 to add, 1 to change, 1 to remove, planned on generation 7; nothing is written",
+            ]
+        );
+        plan.made(8);
+        assert!(
+            plan.words()
+                .ends_with("0 added, 1 changed, 1 removed: done, as generation 8")
+        );
+    }
+
+    #[test]
+    fn fields_are_named_as_files_name_them() {
+        assert_eq!(camel("segment_overrides"), "segmentOverrides");
+        assert_eq!(camel("type"), "type");
+        assert_eq!(short(&Value::String("x".repeat(300))).chars().count(), 201);
+    }
+}
