@@ -1,5 +1,6 @@
 //! Scenarios, one file each, against real servers and the real binary.
 
+mod acceptance;
 mod callers;
 mod cluster;
 mod cohorts;

@@ -35,9 +35,20 @@ pub struct Processes {
 }
 
 struct Node {
-    service: &'static str,
+    /// Such as `config`; of further replicas `assignment-1`.
+    service: String,
     port: Port,
     process: Option<Process>,
+}
+
+impl Node {
+    fn new(service: &str) -> Result<Self> {
+        Ok(Self {
+            service: service.to_owned(),
+            port: Port::reserve()?,
+            process: None,
+        })
+    }
 }
 
 impl Processes {
@@ -46,14 +57,7 @@ impl Processes {
     /// # Errors
     /// When one does not start; with what it wrote.
     pub async fn start(stores: StoreUrls) -> Result<Self> {
-        let node = |service| {
-            Ok(Node {
-                service,
-                port: Port::reserve()?,
-                process: None,
-            })
-        };
-        let nodes = SERVICES.into_iter().map(node).collect::<Result<_>>()?;
+        let nodes = SERVICES.into_iter().map(Node::new).collect::<Result<_>>()?;
         let mut cluster = Self {
             stores,
             data_dir: tempfile::tempdir()?,
@@ -63,6 +67,16 @@ impl Processes {
             cluster.begin(service).await?;
         }
         Ok(cluster)
+    }
+
+    /// Starts a further replica such as `assignment-1` and says where it answers.
+    ///
+    /// # Errors
+    /// When it does not start; with what it wrote.
+    pub async fn add(&mut self, replica: &str) -> Result<String> {
+        self.nodes.push(Node::new(replica)?);
+        self.begin(replica).await?;
+        Ok(format!("http://{}", self.address(replica)))
     }
 
     fn address(&self, service: &str) -> String {
@@ -77,7 +91,8 @@ impl Processes {
     pub async fn begin(&mut self, service: &str) -> Result<()> {
         let config = format!("http://{}", self.address("config"));
         let analysis = format!("http://{}", self.address("analysis"));
-        let listen = format!("ASSAY__{}__LISTEN", service.to_uppercase());
+        let (kind, _) = service.split_once('-').unwrap_or((service, ""));
+        let listen = format!("ASSAY__{}__LISTEN", kind.to_uppercase());
         let address = self.address(service);
         let etcd = format!("[{:?}]", self.stores.etcd);
         let etcd_prefix = format!("/{}", self.stores.prefix);
@@ -95,7 +110,7 @@ impl Processes {
             ("ASSAY__ANALYSIS__CONFIG_ENDPOINT", &config),
             ("ASSAY__CONFIG__ANALYSIS_ENDPOINT", &analysis),
         ];
-        let mut process = Process::assay(&["serve", service], &env)?;
+        let mut process = Process::assay(&["serve", kind], &env)?;
         process.wait_for_line("listens on", START).await?;
         self.node(service)?.process = Some(process);
         Ok(())
@@ -145,7 +160,8 @@ impl Processes {
     /// # Errors
     /// The first that does not end in order.
     pub async fn stop_all(mut self) -> Result<()> {
-        for service in SERVICES.into_iter().rev() {
+        let services: Vec<_> = self.nodes.iter().map(|node| node.service.clone()).collect();
+        for service in services.iter().rev() {
             self.stop(service).await?;
         }
         Ok(())
