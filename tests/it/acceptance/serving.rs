@@ -1,10 +1,14 @@
 //! What is served, state by state.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
+use assay_core::time::Timestamp;
+use assay_platform::SystemClock;
 use assay_proto::{
     assignment::v1::{Exposure, Reason},
     config::v1 as pb,
-    convert::duration,
+    convert::{duration, timestamp},
 };
 use assay_tests::eventually;
 
@@ -56,8 +60,8 @@ pub(super) async fn an_override_is_served_in_a_pause(world: &World) -> Result<()
 
 pub(super) async fn a_start_in_the_future_comes_in_time(world: &World) -> Result<()> {
     let shop = world.shop("future").await?;
-    let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(3);
-    let soon = prost_types::Timestamp::from(soon);
+    let now = SystemClock::shared().now_micros();
+    let soon = timestamp(Timestamp::from_micros(now).plus(Duration::from_secs(3)));
     shop.draft("page", &format!("--start-time {soon}")).await?;
     shop.ok("experiment start page --wait").await?;
     let scheduled = shop.json("experiment show page").await?;
