@@ -23,47 +23,25 @@ pub(super) fn definitions(resources: &[Resource]) -> pb::NamespaceContents {
     let mut contents = pb::NamespaceContents::default();
     for resource in resources {
         match resource {
-            Resource::Layer(layer) => contents.layers.push(pb::Layer {
+            Resource::Flag(flag) => contents.flags.push(pb::Flag {
                 namespace: String::new(),
-                allocations: Vec::new(),
-                version: 0,
-                generation: 0,
-                created_at: None,
-                updated_at: None,
-                ..layer.into()
+                ..flags::definition(flag.into())
             }),
             Resource::Segment(segment) => contents.segments.push(pb::Segment {
                 namespace: String::new(),
-                version: 0,
-                generation: 0,
-                created_at: None,
-                updated_at: None,
-                ..segment.into()
+                ..segments::definition(segment.into())
             }),
             Resource::Metric(metric) => contents.metrics.push(pb::Metric {
                 namespace: String::new(),
-                version: 0,
-                generation: 0,
-                created_at: None,
-                updated_at: None,
-                ..metric.into()
+                ..metrics::definition(metric.into())
             }),
-            Resource::Flag(flag) => contents.flags.push(pb::Flag {
+            Resource::Layer(layer) => contents.layers.push(pb::Layer {
                 namespace: String::new(),
-                held_defaults: Vec::new(),
-                version: 0,
-                generation: 0,
-                created_at: None,
-                updated_at: None,
-                ..flag.into()
+                ..layers::definition(layer.into())
             }),
             Resource::Holdout(holdout) => contents.holdouts.push(pb::Holdout {
                 namespace: String::new(),
-                version: 0,
-                generation: 0,
-                created_at: None,
-                updated_at: None,
-                ..holdout.into()
+                ..holdouts::definition(holdout.into())
             }),
             Resource::Experiment(experiment) => contents.experiments.push(pb::Experiment {
                 namespace: String::new(),

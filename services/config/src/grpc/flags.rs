@@ -114,17 +114,21 @@ impl FlagService for Flags {
     }
 }
 
-/// The new resource that was `asked` for; what is output only is passed over.
-pub(super) fn new(asked: pb::Flag) -> Result<Flag, Error> {
-    let asked = pb::Flag {
+/// `flag` without what is output only.
+pub(super) fn definition(flag: pb::Flag) -> pb::Flag {
+    pb::Flag {
         held_defaults: Vec::new(),
         version: 0,
         generation: 0,
         created_at: None,
         updated_at: None,
-        ..asked
-    };
-    Ok(asked.try_into()?)
+        ..flag
+    }
+}
+
+/// The new resource that was `asked` for; what is output only is passed over.
+pub(super) fn new(asked: pb::Flag) -> Result<Flag, Error> {
+    Ok(definition(asked).try_into()?)
 }
 
 /// `current` with the fields of `asked` that `mask` has.

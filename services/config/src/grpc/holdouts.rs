@@ -106,20 +106,23 @@ impl HoldoutService for Holdouts {
     }
 }
 
-/// The new resource that was `asked` for; what is output only is passed over.
-pub(super) fn new(asked: pb::Holdout) -> Result<Holdout, Error> {
-    let asked = pb::Holdout {
-        salt: if asked.salt.is_empty() {
-            new_salt()
-        } else {
-            asked.salt
-        },
+/// `holdout` without what is output only.
+pub(super) fn definition(holdout: pb::Holdout) -> pb::Holdout {
+    pb::Holdout {
         version: 0,
         generation: 0,
         created_at: None,
         updated_at: None,
-        ..asked
-    };
+        ..holdout
+    }
+}
+
+/// The new resource that was `asked` for; what is output only is passed over.
+pub(super) fn new(asked: pb::Holdout) -> Result<Holdout, Error> {
+    let mut asked = definition(asked);
+    if asked.salt.is_empty() {
+        asked.salt = new_salt();
+    }
     Ok(asked.try_into()?)
 }
 

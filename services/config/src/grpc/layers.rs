@@ -105,21 +105,24 @@ impl LayerService for Layers {
     }
 }
 
-/// The new resource that was `asked` for; what is output only is passed over.
-pub(super) fn new(asked: pb::Layer) -> Result<Layer, Error> {
-    let asked = pb::Layer {
-        salt: if asked.salt.is_empty() {
-            new_salt()
-        } else {
-            asked.salt
-        },
+/// `layer` without what is output only.
+pub(super) fn definition(layer: pb::Layer) -> pb::Layer {
+    pb::Layer {
         allocations: Vec::new(),
         version: 0,
         generation: 0,
         created_at: None,
         updated_at: None,
-        ..asked
-    };
+        ..layer
+    }
+}
+
+/// The new resource that was `asked` for; what is output only is passed over.
+pub(super) fn new(asked: pb::Layer) -> Result<Layer, Error> {
+    let mut asked = definition(asked);
+    if asked.salt.is_empty() {
+        asked.salt = new_salt();
+    }
     Ok(asked.try_into()?)
 }
 

@@ -117,16 +117,20 @@ impl MetricService for Metrics {
     }
 }
 
-/// The new resource that was `asked` for; what is output only is passed over.
-pub(super) fn new(asked: pb::Metric) -> Result<Metric, Error> {
-    let asked = pb::Metric {
+/// `metric` without what is output only.
+pub(super) fn definition(metric: pb::Metric) -> pb::Metric {
+    pb::Metric {
         version: 0,
         generation: 0,
         created_at: None,
         updated_at: None,
-        ..asked
-    };
-    Ok(asked.try_into()?)
+        ..metric
+    }
+}
+
+/// The new resource that was `asked` for; what is output only is passed over.
+pub(super) fn new(asked: pb::Metric) -> Result<Metric, Error> {
+    Ok(definition(asked).try_into()?)
 }
 
 /// `current` with the fields of `asked` that `mask` has.

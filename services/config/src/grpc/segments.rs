@@ -154,16 +154,20 @@ fn subject(
     }
 }
 
-/// The new resource that was `asked` for; what is output only is passed over.
-pub(super) fn new(asked: pb::Segment) -> Result<Segment, Error> {
-    let asked = pb::Segment {
+/// `segment` without what is output only.
+pub(super) fn definition(segment: pb::Segment) -> pb::Segment {
+    pb::Segment {
         version: 0,
         generation: 0,
         created_at: None,
         updated_at: None,
-        ..asked
-    };
-    Ok(asked.try_into()?)
+        ..segment
+    }
+}
+
+/// The new resource that was `asked` for; what is output only is passed over.
+pub(super) fn new(asked: pb::Segment) -> Result<Segment, Error> {
+    Ok(definition(asked).try_into()?)
 }
 
 /// `current` with the fields of `asked` that `mask` has.
