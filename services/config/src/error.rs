@@ -7,7 +7,7 @@ use assay_core::{
     lifecycle::{Action, InvalidTransition},
     record::Sighting,
     time::Timestamp,
-    validate::Violation,
+    validate::{MAX_TEXT_BYTES, Violation},
     winner::NoSignal,
 };
 use assay_platform::error::{Code, Failure, FieldViolation, chain};
@@ -115,20 +115,6 @@ impl Error {
     pub(crate) fn field(field: impl Into<String>, rule: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid(FieldErrors::one(field, rule, message))
     }
-
-    /// The name of the rule that a resource breaks, where that is not said field by field.
-    pub(crate) fn rule(&self) -> &'static str {
-        match self {
-            Self::NotFound { .. } => "NOT_FOUND",
-            Self::AlreadyExists { .. } => "ALREADY_EXISTS",
-            Self::InUse { .. } => "IN_USE",
-            Self::OverrideConflict { .. } => "OVERRIDE_CONFLICT",
-            Self::InvalidTransition { .. } => "INVALID_TRANSITION",
-            Self::LayerFull(_) => "LAYER_FULL",
-            Self::FlagBound { .. } => "FLAG_BOUND",
-            _ => "REFUSED",
-        }
-    }
 }
 
 impl From<FieldErrors> for Error {
@@ -148,6 +134,15 @@ pub(crate) fn refuse(violations: Vec<Violation>) -> Result<(), Error> {
         Ok(())
     } else {
         Err(Error::Invalid(fields(violations)))
+    }
+}
+
+/// Refuses a reason that is too long for the audit trail, together with the `errors` that were found before.
+pub(crate) fn refuse_long(reason: &str, errors: &mut FieldErrors) {
+    let n = reason.len();
+    if n > MAX_TEXT_BYTES {
+        let message = format!("has {n} bytes; shorten it to at most {MAX_TEXT_BYTES}");
+        errors.push("reason", "TEXT_TOO_LONG", message);
     }
 }
 

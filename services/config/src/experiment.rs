@@ -29,12 +29,12 @@ use assay_core::{
     key::{ExperimentKey, VariantKey},
     lifecycle::{Command, InvalidTransition},
     time::Timestamp,
-    validate::{MAX_TEXT_BYTES, Violation},
+    validate::Violation,
 };
 use assay_proto::{convert::key_from, field::FieldErrors};
 
 use crate::{
-    error::Error,
+    error::{Error, refuse_long},
     truth::{Call, Deed, Stored, Truth, name, stored_as},
 };
 
@@ -61,13 +61,7 @@ impl Order {
         if self.version == 0 {
             errors.push("version", "REQUIRED", VERSION_MISSING);
         }
-        if self.reason.len() > MAX_TEXT_BYTES {
-            let message = format!(
-                "has {} bytes; shorten it to at most {MAX_TEXT_BYTES}",
-                self.reason.len()
-            );
-            errors.push("reason", "TEXT_TOO_LONG", message);
-        }
+        refuse_long(&self.reason, &mut errors);
         if errors.0.is_empty() {
             Ok(())
         } else {

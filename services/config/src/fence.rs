@@ -384,9 +384,7 @@ impl Fences {
     /// # Errors
     /// The store's own.
     pub(crate) async fn newest(&self, namespace: &Namespace) -> Result<u64, Error> {
-        let all = self.store.namespaces().await?;
-        let found = all.into_iter().find(|(name, _)| name == namespace);
-        Ok(found.map_or(0, |(_, generation)| generation))
+        Ok(self.store.generation(namespace).await?)
     }
 }
 

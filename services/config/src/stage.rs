@@ -24,6 +24,8 @@ use assay_storage::{
 };
 use tonic::async_trait;
 
+use crate::simple::every_state;
+
 type Resources = BTreeMap<(Kind, String), Resource>;
 
 /// A resource before and after; at least one of both is there.
@@ -39,36 +41,16 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Reads the whole of `namespace`. What is decided on it holds as long as the namespace is at [`Stage::generation`].
+    /// Reads the whole of `namespace`. What is decided on it holds as long as the namespace is at [`Stage::read_at`].
     ///
     /// # Errors
     /// The store's own.
     pub(crate) async fn read(store: Arc<dyn ConfigStore>, namespace: &Namespace) -> Result<Self, Error> {
-        const PAGE: u64 = 1_000;
-        let generation = generation(&*store, namespace).await?;
+        let generation = store.generation(namespace).await?;
         let mut stored = Resources::new();
         for kind in Kind::ALL {
-            let mut after = None;
-            loop {
-                let page = store
-                    .list(
-                        namespace,
-                        kind,
-                        &crate::simple::every_state(),
-                        after.as_deref(),
-                        PAGE,
-                    )
-                    .await?;
-                stored.extend(
-                    page.resources
-                        .into_iter()
-                        .map(|resource| (id(&resource), resource)),
-                );
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
+            let all = store.all(namespace, kind, &every_state()).await?;
+            stored.extend(all.into_iter().map(|resource| (id(&resource), resource)));
         }
         Ok(Self {
             store,
@@ -79,8 +61,8 @@ impl Stage {
         })
     }
 
-    /// The generation that was read first.
-    pub(crate) fn generation(&self) -> u64 {
+    /// The generation that was read.
+    pub(crate) fn read_at(&self) -> u64 {
         self.generation
     }
 
@@ -93,15 +75,9 @@ impl Stage {
     pub(crate) fn changes(&self) -> Vec<Pair> {
         let mut rehearsed = self.rehearsed();
         self.settle_segments(&mut rehearsed);
-        let gone = self.stored.iter().filter(|(id, _)| !rehearsed.contains_key(*id));
-        let gone = gone.map(|(id, before)| (id, (Some(before.clone()), None)));
-        let put = rehearsed.iter().filter_map(|(id, after)| {
-            let before = self.stored.get(id);
-            let is_same = before.is_some_and(|before| same(before, after));
-            (!is_same).then(|| (id, (before.cloned(), Some(after.clone()))))
-        });
-        let all: BTreeMap<_, Pair> = gone.chain(put).collect();
-        all.into_values().collect()
+        let mut changed = pairs(self.stored.values().cloned(), rehearsed.values().cloned());
+        changed.retain(|pair| !matches!(pair, (Some(before), Some(after)) if same(before, after)));
+        changed
     }
 
     /// Gives what segments nest the versions that they will have: a segment whose content came back to what is stored keeps its version.
@@ -111,21 +87,22 @@ impl Stage {
             let versions: BTreeMap<SegmentKey, u64> = segments(rehearsed)
                 .map(|segment| (segment.key.clone(), segment.meta.version))
                 .collect();
-            let mut settled = Vec::new();
-            for segment in segments(rehearsed) {
+            let settled = |segment: &Segment| {
                 let mut next = segment.clone();
                 next.resolve(|nested| Some(versions.get(&nested.key).copied().unwrap_or(0)));
                 let next = Resource::Segment(next);
-                match self.stored.get(&id(&next)) {
-                    Some(stored) if same(stored, &next) => settled.push(stored.clone()),
-                    _ => settled.push(next),
-                }
-            }
-            let before = rehearsed.clone();
-            rehearsed.extend(settled.into_iter().map(|resource| (id(&resource), resource)));
-            if *rehearsed == before {
+                let stored = self.stored.get(&id(&next));
+                stored
+                    .filter(|stored| same(stored, &next))
+                    .cloned()
+                    .unwrap_or(next)
+            };
+            let mut moved: Vec<_> = segments(rehearsed).map(settled).collect();
+            moved.retain(|resource| rehearsed.get(&id(resource)) != Some(resource));
+            if moved.is_empty() {
                 return;
             }
+            rehearsed.extend(moved.into_iter().map(|resource| (id(&resource), resource)));
         }
     }
 
@@ -171,6 +148,23 @@ impl Stage {
     }
 }
 
+/// All resources of both sides, in order of kind and key, each with what it is on the other.
+pub(crate) fn pairs(
+    before: impl IntoIterator<Item = Resource>,
+    after: impl IntoIterator<Item = Resource>,
+) -> Vec<Pair> {
+    let mut pairs: BTreeMap<_, Pair> = BTreeMap::new();
+    for resource in before {
+        let pair = pairs.entry(id(&resource)).or_default();
+        pair.0 = Some(resource);
+    }
+    for resource in after {
+        let pair = pairs.entry(id(&resource)).or_default();
+        pair.1 = Some(resource);
+    }
+    pairs.into_values().collect()
+}
+
 fn id(resource: &Resource) -> (Kind, String) {
     (resource.kind(), resource.key().to_owned())
 }
@@ -187,12 +181,6 @@ fn same(one: &Resource, other: &Resource) -> bool {
     let mut other = other.clone();
     *other.meta_mut() = *one.meta();
     *one == other
-}
-
-async fn generation(store: &dyn ConfigStore, namespace: &Namespace) -> Result<u64, Error> {
-    let all = store.namespaces().await?;
-    let found = all.into_iter().find(|(name, _)| name == namespace);
-    Ok(found.map_or(0, |(_, generation)| generation))
 }
 
 fn refused(why: &'static str) -> Error {

@@ -308,19 +308,13 @@ impl Truth {
         namespace: &Namespace,
         filter: &Filter,
     ) -> Result<Vec<R>, Error> {
-        const PAGE: u64 = 1_000;
-        let (mut all, mut next) = self.page(namespace, filter, None, PAGE).await?;
-        while let Some(after) = next {
-            let (more, then) = self.page(namespace, filter, Some(&after), PAGE).await?;
-            all.extend(more);
-            next = then;
-        }
-        Ok(all)
+        let all = self.store.all(namespace, R::KIND, filter).await?;
+        Ok(all.into_iter().filter_map(R::from_resource).collect())
     }
 
     /// The present generation of `namespace`.
     pub(crate) async fn generation(&self, namespace: &Namespace) -> Result<u64, Error> {
-        Ok(self.next_generation(namespace).await?.saturating_sub(1))
+        Ok(self.store.generation(namespace).await?)
     }
 
     /// What was published at `generation`; `NotFound` when there was none, or when it is older than what is kept.
@@ -347,9 +341,7 @@ impl Truth {
 
     /// The generation that the next change of `namespace` will get unless another change comes first.
     pub(crate) async fn next_generation(&self, namespace: &Namespace) -> Result<u64, Error> {
-        let namespaces = self.store.namespaces().await?;
-        let found = namespaces.iter().find(|(of, _)| of == namespace);
-        Ok(found.map_or(0, |(_, generation)| *generation).saturating_add(1))
+        Ok(self.generation(namespace).await?.saturating_add(1))
     }
 
     /// Makes a change: all of `writes` or nothing, with its audit row and its outbox row.

@@ -426,6 +426,21 @@ pub trait ConfigStore: Send + Sync {
         limit: u64,
     ) -> Result<Page, Error>;
 
+    /// All resources that `filter` lets through, in order of key, read page by page.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    async fn all(&self, namespace: &Namespace, kind: Kind, filter: &Filter) -> Result<Vec<Resource>, Error> {
+        const PAGE: u64 = 1_000;
+        let mut page = self.list(namespace, kind, filter, None, PAGE).await?;
+        let mut all = std::mem::take(&mut page.resources);
+        while let Some(after) = page.next {
+            page = self.list(namespace, kind, filter, Some(&after), PAGE).await?;
+            all.append(&mut page.resources);
+        }
+        Ok(all)
+    }
+
     /// Those of `keys` that exist, in order of key.
     ///
     /// # Errors
@@ -461,6 +476,16 @@ pub trait ConfigStore: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn namespaces(&self) -> Result<Vec<(Namespace, u64)>, Error>;
+
+    /// The generation of `namespace`, 0 when it was never changed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn generation(&self, namespace: &Namespace) -> Result<u64, Error> {
+        let all = self.namespaces().await?;
+        let found = all.into_iter().find(|(name, _)| name == namespace);
+        Ok(found.map_or(0, |(_, generation)| generation))
+    }
 
     /// The namespaces with outbox rows.
     ///

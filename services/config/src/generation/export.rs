@@ -15,10 +15,10 @@ const ATTEMPTS: u32 = 16;
 pub(crate) async fn export(truth: &Truth, call: &Call) -> Result<(u64, Vec<Resource>), Error> {
     for _ in 0..ATTEMPTS {
         let stage = truth.stage(&call.namespace).await?;
-        if truth.generation(&call.namespace).await? == stage.generation() {
+        if truth.generation(&call.namespace).await? == stage.read_at() {
             let mut resources = stage.resources();
             resources.retain(|resource| !is_archived(resource));
-            return Ok((stage.generation(), resources));
+            return Ok((stage.read_at(), resources));
         }
     }
     Err(Error::Moved {

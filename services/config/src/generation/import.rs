@@ -1,6 +1,6 @@
 //! Makes the resources of a namespace as they are given, in one change. See docs/decisions/0011-import-by-rehearsal.md.
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, future::Future, pin::Pin, sync::Arc};
 
 use assay_core::{
     flag::Flag,
@@ -9,15 +9,16 @@ use assay_core::{
     lifecycle::State,
     metric::Metric,
     segment::Segment,
-    validate::{MAX_TEXT_BYTES, Step, Violation},
+    validate::{Step, Violation},
 };
+use assay_platform::Failure;
 use assay_proto::field::{FieldError, FieldErrors};
 use assay_storage::config_store::{Kind, Resource};
 
-use super::Pair;
+use super::{Pair, expect};
 use crate::{
     delete::delete,
-    error::Error,
+    error::{Error, refuse_long},
     experiment::{self, Order as Command},
     stage::Stage,
     truth::{Call, Deed, Truth, Writes},
@@ -58,14 +59,8 @@ pub(crate) struct Imported {
 pub(crate) async fn import(truth: &Truth, call: &Call, order: Order) -> Result<Imported, Error> {
     check(&order)?;
     let stage = Arc::new(truth.stage(&call.namespace).await?);
-    let newest = stage.generation();
-    if let Some(expected) = order.expected.filter(|expected| *expected != newest) {
-        return Err(Error::VersionMismatch {
-            what: format!("namespace {}", call.namespace),
-            expected,
-            found: newest,
-        });
-    }
+    let newest = stage.read_at();
+    expect(&call.namespace, order.expected.unwrap_or(newest), newest)?;
     let rehearsal = truth.rehearsal(stage.clone());
     let mut warnings = put_all(&rehearsal, call, &order.items).await?;
     if order.prune {
@@ -105,17 +100,8 @@ fn check(order: &Order) -> Result<(), Error> {
             errors.push(format!("{}.key", item.path), "DUPLICATE", message);
         }
     }
-    if order.reason.len() > MAX_TEXT_BYTES {
-        let message = format!(
-            "has {} bytes; shorten it to at most {MAX_TEXT_BYTES}",
-            order.reason.len()
-        );
-        errors.push("reason", "TEXT_TOO_LONG", message);
-    }
-    match errors.0.is_empty() {
-        true => Ok(()),
-        false => Err(errors.into()),
-    }
+    refuse_long(&order.reason, &mut errors);
+    errors.finish(Some(())).map_err(Error::from)
 }
 
 /// Puts what can be put, until nothing more can: what a resource refers to may come after it.
@@ -163,7 +149,15 @@ fn located(path: &str, error: Error) -> Result<FieldErrors, Error> {
             Ok(FieldErrors(located.collect()))
         }
         error @ (Error::Store(_) | Error::Access(_) | Error::InProgress) => Err(error),
-        error => Ok(FieldErrors::one(path, error.rule(), error.to_string())),
+        error => {
+            let failure = Failure::from(error);
+            // All reasons of refusals are literals.
+            let rule = match failure.reason {
+                Cow::Borrowed(rule) => rule,
+                Cow::Owned(_) => "REFUSED",
+            };
+            Ok(FieldErrors::one(path, rule, failure.message.clone()))
+        }
     }
 }
 

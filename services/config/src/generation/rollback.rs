@@ -11,14 +11,13 @@ use assay_core::{
     rollback::{self as rules, Obstacle},
     segment::Segment,
     time::Timestamp,
-    validate::MAX_TEXT_BYTES,
 };
 use assay_proto::field::FieldErrors;
 use assay_storage::config_store::{Filter, Published};
 
-use super::{Pair, required};
+use super::{Pair, expect, required};
 use crate::{
-    error::Error,
+    error::{Error, refuse_long},
     simple::every_state,
     truth::{Call, Deed, Stored, Truth, Writes, name},
 };
@@ -38,13 +37,7 @@ pub(crate) struct Order {
 pub(crate) async fn rollback(truth: &Truth, call: &Call, order: &Order) -> Result<(u64, Vec<Pair>), Error> {
     check(order)?;
     let newest = truth.generation(&call.namespace).await?;
-    if newest != order.expected {
-        return Err(Error::VersionMismatch {
-            what: format!("namespace {}", call.namespace),
-            expected: order.expected,
-            found: newest,
-        });
-    }
+    expect(&call.namespace, order.expected, newest)?;
     let then = truth.published_at(&call.namespace, order.to).await?;
     let plan = plan(truth, call, then).await?;
     if !plan.obstacles.0.is_empty() {
@@ -79,13 +72,7 @@ fn check(order: &Order) -> Result<(), Error> {
     if order.reason.trim().is_empty() {
         errors.push("reason", "REQUIRED", "is empty; say why you roll back");
     }
-    if order.reason.len() > MAX_TEXT_BYTES {
-        let message = format!(
-            "has {} bytes; shorten it to at most {MAX_TEXT_BYTES}",
-            order.reason.len()
-        );
-        errors.push("reason", "TEXT_TOO_LONG", message);
-    }
+    refuse_long(&order.reason, &mut errors);
     if errors.0.is_empty() {
         Ok(())
     } else {
