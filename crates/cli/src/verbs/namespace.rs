@@ -12,7 +12,7 @@ use crate::{
     output::{self, Format},
     view::text,
 };
-use documents::{Document, Documents};
+use documents::Documents;
 use plan::Plan;
 
 /// Prints the definitions of all that there is.
@@ -30,50 +30,42 @@ pub(super) async fn apply(context: &Context, args: ApplyArgs) -> Result<(), Erro
     let given = documents::read(&args.files, context.namespace())?;
     let (generation, contents) = context.client.export(context.namespace()).await?;
     let stored = Documents::of(contents)?;
-    let merged = given.into_iter().map(|document| document.over(&stored)).collect();
-    make(context, generation, &stored, merged, args.how).await
+    let given = given.over(&stored);
+    make(context, generation, &stored, &given, args.how).await
 }
 
 /// Puts the files into the namespace as they are.
 pub(super) async fn import(context: &Context, args: ImportArgs) -> Result<(), Error> {
     let given = documents::read(&args.files, context.namespace())?;
     let (generation, contents) = context.client.export(context.namespace()).await?;
-    make(context, generation, &Documents::of(contents)?, given, args.how).await
+    make(context, generation, &Documents::of(contents)?, &given, args.how).await
 }
 
-/// Plans, prints the plan, and carries it out unless a plan was all that was asked for.
+/// Changes the namespace, or plans to, and prints what changes from `stored`, which it had at `generation`.
 async fn make(
     context: &Context,
     generation: u64,
     stored: &Documents,
-    documents: Vec<Document>,
+    given: &Documents,
     how: Applying,
 ) -> Result<(), Error> {
     let wait = text::parse_duration(how.waiting.wait.as_deref().unwrap_or_default(), "--wait")?;
-    let (contents, places) = documents::contents(&documents)?;
+    let (contents, places) = given.contents()?;
     let request = pb::ImportNamespaceRequest {
         namespace: context.namespace().to_owned(),
         contents: Some(contents),
         prune: how.prune,
-        dry_run: true,
+        dry_run: how.dry_run,
         expected_generation: Some(generation),
         reason: how.reason,
     };
-    let planned = context.client.import(request.clone()).await;
-    let planned = planned.map_err(|error| places.name(error))?;
-    let mut plan = Plan::new(&planned, stored, &documents, &places);
-    let n_changes = plan.n_changes();
-    if n_changes > 0 && !how.dry_run {
-        let request = pb::ImportNamespaceRequest {
-            dry_run: false,
-            ..request
-        };
-        let made = context.client.import(request).await;
-        plan.made(made.map_err(|error| places.name(error))?.generation);
-    }
+    let answer = context.client.import(request).await;
+    let answer = answer.map_err(|error| places.name(error))?;
+    let plan = Plan::new(generation, &answer, stored, given, &places);
     plan.warn();
     output::document(context.format, &plan, || plan.words())?;
-    match (wait, plan.generation_made()) {
+    let n_changes = plan.n_changes();
+    match (wait, plan.made()) {
         (Some(wait), Some(generation)) => replicas::wait(context, generation, wait).await,
         _ if how.exit_code && n_changes > 0 => Err(Error::Changes(n_changes)),
         _ => Ok(()),

@@ -56,30 +56,24 @@ impl Document {
     pub(super) fn name(&self) -> String {
         format!("{}/{}", self.kind, self.key)
     }
-
-    /// This document over what is stored: fields that it leaves out stay.
-    pub(super) fn over(mut self, stored: &Documents) -> Self {
-        if let Some(below) = stored.get(&self.name()) {
-            let mut fields = below.clone();
-            fields.extend(self.fields);
-            self.fields = fields;
-        }
-        self
-    }
 }
 
-/// All documents of a namespace.
-#[derive(Debug)]
-pub(super) struct Documents(Vec<Document>);
+/// Documents, each resource once.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    all: Vec<Document>,
+    /// Where each stands, by name.
+    places: BTreeMap<String, usize>,
+}
 
 impl Documents {
     /// The documents of `contents`.
     pub(super) fn of(contents: pb::NamespaceContents) -> Result<Self, Error> {
-        let mut all = Vec::new();
+        let mut all = Self::default();
         fn each<V: View>(
             kind: &'static str,
             messages: Vec<V::Message>,
-            all: &mut Vec<Document>,
+            all: &mut Documents,
         ) -> Result<(), Error> {
             for message in messages {
                 let Value::Object(mut fields) =
@@ -108,26 +102,63 @@ impl Documents {
         each::<Flag>("flag", contents.flags, &mut all)?;
         each::<Holdout>("holdout", contents.holdouts, &mut all)?;
         each::<Experiment>("experiment", contents.experiments, &mut all)?;
-        Ok(Self(all))
+        Ok(all)
+    }
+
+    /// Adds a document; there is none of its name.
+    fn push(&mut self, document: Document) {
+        self.places.insert(document.name(), self.all.len());
+        self.all.push(document);
+    }
+
+    fn find(&self, name: &str) -> Option<&Document> {
+        self.all.get(*self.places.get(name)?)
+    }
+
+    /// These documents over what is `stored`: fields that they leave out stay.
+    pub(super) fn over(mut self, stored: &Self) -> Self {
+        for document in &mut self.all {
+            if let Some(below) = stored.get(&document.name()) {
+                let given = std::mem::replace(&mut document.fields, below.clone());
+                document.fields.extend(given);
+            }
+        }
+        self
     }
 
     /// The fields of a resource such as `flag/gate`.
     pub(super) fn get(&self, name: &str) -> Option<&Map<String, Value>> {
-        self.0
-            .iter()
-            .find(|document| document.name() == name)
-            .map(|document| &document.fields)
+        self.find(name).map(|document| &document.fields)
     }
 
-    /// The first one.
-    #[cfg(test)]
-    pub(super) fn remove_first(&mut self) -> Document {
-        self.0.remove(0)
+    /// The messages of the documents, and where each comes from.
+    pub(super) fn contents(&self) -> Result<(pb::NamespaceContents, Places), Error> {
+        let (mut contents, mut places) = (pb::NamespaceContents::default(), Places::default());
+        for document in &self.all {
+            macro_rules! push {
+                ($field:ident, $view:ty) => {{
+                    let path = format!(concat!(stringify!($field), "[{}]"), contents.$field.len());
+                    places
+                        .0
+                        .insert(path, (document.name(), document.origin.clone()));
+                    contents.$field.push(message::<$view>(document)?);
+                }};
+            }
+            match document.kind {
+                "layer" => push!(layers, Layer),
+                "segment" => push!(segments, Segment),
+                "metric" => push!(metrics, Metric),
+                "flag" => push!(flags, Flag),
+                "holdout" => push!(holdouts, Holdout),
+                _ => push!(experiments, Experiment),
+            }
+        }
+        Ok((contents, places))
     }
 
     /// One YAML document each.
     pub(super) fn yaml(&self) -> Result<String, Error> {
-        let documents = self.0.iter().map(|document| {
+        let documents = self.all.iter().map(|document| {
             let text = serde_yaml_ng::to_string(&document.fields).map_err(Error::internal)?;
             Ok(format!("---\nkind: {}\n{text}", document.kind))
         });
@@ -137,7 +168,7 @@ impl Documents {
 
     /// One JSON array.
     pub(super) fn json(&self) -> Result<String, Error> {
-        let all = self.0.iter().map(|document| {
+        let all = self.all.iter().map(|document| {
             let mut fields = Map::from_iter([("kind".to_owned(), document.kind.into())]);
             fields.extend(document.fields.clone());
             Value::Object(fields)
@@ -157,21 +188,20 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// All documents of `files`, which may be directories or `-`.
-pub(super) fn read(files: &[PathBuf], namespace: &str) -> Result<Vec<Document>, Error> {
-    let mut found = Vec::new();
+pub(super) fn read(files: &[PathBuf], namespace: &str) -> Result<Documents, Error> {
+    let mut found = Documents::default();
     for file in files {
         for path in expand(file, 0)? {
-            found.extend(read_one(&path, namespace)?);
-        }
-    }
-    let mut seen: BTreeMap<String, &Document> = BTreeMap::new();
-    for document in &found {
-        if let Some(first) = seen.insert(document.name(), document) {
-            let (path, number) = (first.origin.path.display(), first.origin.number);
-            return Err(document.origin.wrong(format!(
-                "`{}` is in file `{path}`, document {number}, already; write it once",
-                document.name()
-            )));
+            for document in read_one(&path, namespace)? {
+                if let Some(first) = found.find(&document.name()) {
+                    let (path, number) = (first.origin.path.display(), first.origin.number);
+                    return Err(document.origin.wrong(format!(
+                        "`{}` is in file `{path}`, document {number}, already; write it once",
+                        document.name()
+                    )));
+                }
+                found.push(document);
+            }
         }
     }
     Ok(found)
@@ -306,31 +336,6 @@ impl Places {
     }
 }
 
-/// The messages of `documents`, and where each comes from.
-pub(super) fn contents(documents: &[Document]) -> Result<(pb::NamespaceContents, Places), Error> {
-    let (mut contents, mut places) = (pb::NamespaceContents::default(), Places::default());
-    for document in documents {
-        macro_rules! push {
-            ($field:ident, $view:ty) => {{
-                let path = format!(concat!(stringify!($field), "[{}]"), contents.$field.len());
-                places
-                    .0
-                    .insert(path, (document.name(), document.origin.clone()));
-                contents.$field.push(message::<$view>(document)?);
-            }};
-        }
-        match document.kind {
-            "layer" => push!(layers, Layer),
-            "segment" => push!(segments, Segment),
-            "metric" => push!(metrics, Metric),
-            "flag" => push!(flags, Flag),
-            "holdout" => push!(holdouts, Holdout),
-            _ => push!(experiments, Experiment),
-        }
-    }
-    Ok((contents, places))
-}
-
 fn message<V: View>(document: &Document) -> Result<V::Message, Error> {
     let wrong = |problem: String| document.origin.wrong(format!("{}: {problem}", document.name()));
     let view: V =
@@ -350,6 +355,12 @@ mod tests {
         std::fs::write(file.path(), text).unwrap();
         let name = file.path().display().to_string();
         read_one(file.path(), "shop").map_err(|error| error.to_string().replace(&name, "x.yaml"))
+    }
+
+    fn all(documents: Vec<Document>) -> Documents {
+        let mut all = Documents::default();
+        documents.into_iter().for_each(|document| all.push(document));
+        all
     }
 
     #[test]
@@ -391,7 +402,7 @@ mod tests {
             assert!(error.contains(problem), "{text:?}: {error}");
         }
         let found = read_text("kind: flag\nkey: a\ndefalt: 1").unwrap();
-        let error = contents(&found).unwrap_err().to_string();
+        let error = all(found).contents().unwrap_err().to_string();
         assert!(
             error.contains("document 1: flag/a: unknown field `defalt`"),
             "{error}"
@@ -410,19 +421,18 @@ mod tests {
             flags: vec![flag],
             ..Default::default()
         });
-        let given = read_text("kind: flag\nkey: gate\ndescription: new")
-            .unwrap()
-            .remove(0);
+        let given = all(read_text("kind: flag\nkey: gate\ndescription: new").unwrap());
         let merged = given.over(&stored.unwrap());
-        assert_eq!(merged.fields["name"], "Gate");
-        assert_eq!(merged.fields["description"], "new");
+        let merged = merged.get("flag/gate").unwrap();
+        assert_eq!(merged["name"], "Gate");
+        assert_eq!(merged["description"], "new");
     }
 
     #[test]
     fn what_is_refused_is_found_in_the_files() {
         let given =
             read_text("kind: flag\nkey: a\ntype: BOOLEAN\n---\nkind: flag\nkey: b\ntype: BOOLEAN").unwrap();
-        let (_, places) = contents(&given).unwrap();
+        let (_, places) = all(given).contents().unwrap();
         let place = places.of("flags[1].variations[0].value");
         assert!(
             place.ends_with("document 2, flag/b variations[0].value"),

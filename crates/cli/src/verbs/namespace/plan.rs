@@ -4,7 +4,7 @@ use assay_proto::config::v1 as pb;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::documents::{Document, Documents, Places};
+use super::documents::{Documents, Places};
 use crate::{
     output,
     view::{experiment::Finding, text::name_of},
@@ -45,18 +45,17 @@ struct Field {
 }
 
 impl Plan {
+    /// What the `answer` to an import, planned on generation `planned_on`, says of `stored` and `given` documents.
     pub(super) fn new(
-        planned: &pb::ImportNamespaceResponse,
+        planned_on: u64,
+        answer: &pb::ImportNamespaceResponse,
         stored: &Documents,
-        given: &[Document],
+        given: &Documents,
         places: &Places,
     ) -> Self {
         let change = |difference: &pb::ResourceDifference| {
             let before = stored.get(&difference.resource);
-            let after = given
-                .iter()
-                .find(|document| document.name() == difference.resource);
-            let after = after.map(|document| &document.fields);
+            let after = given.get(&difference.resource);
             let field = |name: &String| {
                 let field = camel(name);
                 Field {
@@ -80,10 +79,10 @@ impl Plan {
             .line()
         };
         Self {
-            planned_on: planned.generation,
-            generation: None,
-            changes: planned.differences.iter().map(change).collect(),
-            warnings: planned.warnings.iter().map(warning).collect(),
+            planned_on,
+            generation: Some(answer.generation).filter(|made| *made > planned_on),
+            changes: answer.differences.iter().map(change).collect(),
+            warnings: answer.warnings.iter().map(warning).collect(),
         }
     }
 
@@ -91,12 +90,8 @@ impl Plan {
         self.changes.len()
     }
 
-    /// It was carried out.
-    pub(super) fn made(&mut self, generation: u64) {
-        self.generation = Some(generation);
-    }
-
-    pub(super) fn generation_made(&self) -> Option<u64> {
+    /// The generation that the changes made, if any were made.
+    pub(super) fn made(&self) -> Option<u64> {
         self.generation
     }
 
@@ -218,10 +213,8 @@ mod tests {
             ],
             ..Default::default()
         };
-        let mut given = documents("new");
-        let given = vec![given.remove_first()];
-        let mut plan = Plan::new(&planned, &documents("old"), &given, &Places::default());
-        let said = plan.words();
+        let (old, new, places) = (documents("old"), documents("new"), Places::default());
+        let said = Plan::new(7, &planned, &old, &new, &places).words();
         let lines: Vec<_> = said.lines().collect();
         assert_eq!(
             lines,
@@ -232,7 +225,11 @@ mod tests {
                 "0 to add, 1 to change, 1 to remove, planned on generation 7; nothing is written",
             ]
         );
-        plan.made(8);
+        let made = pb::ImportNamespaceResponse {
+            generation: 8,
+            ..planned
+        };
+        let plan = Plan::new(7, &made, &old, &new, &places);
         assert!(
             plan.words()
                 .ends_with("0 added, 1 changed, 1 removed: done, as generation 8")
