@@ -211,6 +211,11 @@ impl State {
         }
     }
 
+    /// Whether it has begun and is not completed: running or paused.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Running | Self::Paused(_))
+    }
+
     /// Whether the flag is bound: scheduled, running or paused.
     pub fn is_live(&self) -> bool {
         matches!(self, Self::Scheduled | Self::Running | Self::Paused(_))

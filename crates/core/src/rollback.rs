@@ -175,8 +175,7 @@ fn mend_times(restored: &mut Experiment, current: &Experiment, now: Timestamp) {
         restored.reason.clone_from(&current.reason);
         return;
     }
-    let is_open = |state: &State| matches!(state, State::Running | State::Paused(_));
-    match (is_open(&current.state), is_open(&restored.state)) {
+    match (current.state.is_open(), restored.state.is_open()) {
         (true, true) => close_pause(restored, now),
         (true, false) => {
             close_pause(restored, now);

@@ -36,10 +36,10 @@ impl Experiment {
     ///
     /// The dates of an imported experiment describe its data: nothing is due then.
     pub fn due_at(&self) -> Option<Timestamp> {
+        if self.state.is_open() && self.traffic.opening.is_some() {
+            return Some(Timestamp::from_micros(0));
+        }
         match self.state {
-            State::Running | State::Paused(_) if self.traffic.opening.is_some() => {
-                Some(Timestamp::from_micros(0))
-            }
             State::Scheduled if self.source == AssignmentSource::Assay => self.start_time,
             _ => self.ends_at(),
         }
@@ -47,9 +47,8 @@ impl Experiment {
 
     /// When its end time is to be acted upon, while it runs or is paused.
     pub fn ends_at(&self) -> Option<Timestamp> {
-        let is_on = matches!(self.state, State::Running | State::Paused(_));
-        let is_open = self.source == AssignmentSource::Assay && self.schedule.end_reached_at.is_none();
-        self.end_time.filter(|_| is_on && is_open)
+        let is_awaited = self.source == AssignmentSource::Assay && self.schedule.end_reached_at.is_none();
+        self.end_time.filter(|_| self.state.is_open() && is_awaited)
     }
 }
 

@@ -145,7 +145,7 @@ pub fn settle(
 
 /// Whether somebody may open another cohort: it runs or is paused, remembers its units, and no cohort is opening already.
 pub fn may_add_cohort(experiment: &Experiment) -> bool {
-    matches!(experiment.state, State::Running | State::Paused(_))
+    experiment.state.is_open()
         && experiment.traffic.sticky == Sticky::Stored
         && experiment.traffic.opening.is_none()
 }
@@ -155,7 +155,7 @@ pub fn may_add_cohort(experiment: &Experiment) -> bool {
 pub fn open_cohort(experiment: &Experiment, generation: u64) -> Option<Experiment> {
     let mut opened = experiment.clone();
     let opening = opened.traffic.opening.take()?;
-    if !matches!(experiment.state, State::Running | State::Paused(_)) {
+    if !experiment.state.is_open() {
         return None;
     }
     let last = experiment.cohorts.last().map_or(0, |cohort| cohort.number);

@@ -507,7 +507,7 @@ fn another_cohort_moves_no_unit_seen_before() {
     }
 }
 
-/// What a client does over the life of an experiment: its `n`-th call is of this unit.
+/// What the unit `id` gets, which is remembered in `store` when it is seen first; whoever was seen keeps what they had.
 fn visit(snapshot: &Snapshot, store: &mut BTreeMap<usize, Remembered>, id: usize) -> VariantKey {
     let unit = user(&format!("user-{id}"));
     let mut memory = Memory::default();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use assay_core::{
     experiment::Experiment,
     key::VariantKey,
-    lifecycle::{Action, State, invalid},
+    lifecycle::{Action, invalid},
     traffic::{Opening, open_cohort},
     weights::Weights,
 };
@@ -44,7 +44,7 @@ pub(crate) async fn add_cohort(
     order.check(FieldErrors::default())?;
     let current = order.experiment(truth, call).await?;
     let what = || name::<Experiment>(current.key());
-    if !matches!(current.state, State::Running | State::Paused(_)) {
+    if !current.state.is_open() {
         let refusal = invalid(&current.state, Action::AddCohort);
         return Err(super::invalid(&current, refusal, truth.now()));
     }
