@@ -237,12 +237,7 @@ async fn a_cluster_does_what_people_expect() -> Result<()> {
 async fn a_unit_has_one_variant_whatever_is_away() -> Result<()> {
     let (mut etcd, mut redis, mut postgres) =
         tokio::try_join!(Etcd::start(), Redis::start(), Postgres::start())?;
-    let urls = StoreUrls {
-        postgres: postgres.url(),
-        etcd: etcd.endpoint(),
-        redis: redis.url(),
-        prefix: "away".to_owned(),
-    };
+    let urls = StoreUrls::of(&postgres, &etcd, &redis, "away");
     let mut cluster = Processes::start(urls).await?;
     let world = World::of(&mut cluster).await?;
     let shop = world.shop("default").await?;

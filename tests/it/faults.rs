@@ -15,12 +15,7 @@ use assay_tests::{
 async fn stores_go_away_one_after_the_other_and_nothing_is_lost() -> Result<()> {
     let (mut etcd, mut redis, mut postgres) =
         tokio::try_join!(Etcd::start(), Redis::start(), Postgres::start())?;
-    let urls = StoreUrls {
-        postgres: postgres.url(),
-        etcd: etcd.endpoint(),
-        redis: redis.url(),
-        prefix: "faults".to_owned(),
-    };
+    let urls = StoreUrls::of(&postgres, &etcd, &redis, "faults");
     let mut cluster = Processes::start(urls).await?;
     let client = cluster.client()?;
     let generation = story::begin(&client).await?;

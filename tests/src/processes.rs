@@ -6,7 +6,11 @@ use anyhow::{Context, Result};
 use assay_client::{Client, Endpoints};
 use tempfile::TempDir;
 
-use crate::{port::Port, process::Process};
+use crate::{
+    port::Port,
+    process::Process,
+    servers::{Etcd, Postgres, Redis},
+};
 
 const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(30);
@@ -25,6 +29,18 @@ pub struct StoreUrls {
     pub redis: String,
     /// What all keys in etcd and Redis begin with.
     pub prefix: String,
+}
+
+impl StoreUrls {
+    /// Private servers, with keys that begin with `prefix`.
+    pub fn of(postgres: &Postgres, etcd: &Etcd, redis: &Redis, prefix: &str) -> Self {
+        Self {
+            postgres: postgres.url(),
+            etcd: etcd.endpoint(),
+            redis: redis.url(),
+            prefix: prefix.to_owned(),
+        }
+    }
 }
 
 /// Four running services.
