@@ -10,10 +10,11 @@ use serde_json::Value;
 /// Which of our crates each crate may depend on. `assay-tests` may depend on all.
 const EDGES: &[(&str, &[&str])] = &[
     ("assay-core", &[]),
+    ("assay-failpoint", &[]),
     ("assay-stats", &[]),
     ("assay-platform", &[]),
     ("assay-proto", &["assay-core"]),
-    ("assay-storage", &["assay-core"]),
+    ("assay-storage", &["assay-core", "assay-failpoint"]),
     ("assay-client", &["assay-core", "assay-proto", "assay-platform"]),
     ("assay-config", SERVICE),
     ("assay-assignment", SERVICE),
@@ -41,6 +42,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Services never import each other: they call over gRPC.
 const SERVICE: &[&str] = &[
     "assay-core",
+    "assay-failpoint",
     "assay-proto",
     "assay-storage",
     "assay-stats",

@@ -9,6 +9,7 @@ mod edges;
 mod embedded;
 mod faults;
 mod gitops;
+mod kills;
 mod launcher;
 mod laws;
 mod lifecycle;

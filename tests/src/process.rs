@@ -118,6 +118,14 @@ impl Process {
         Ok(self.child.wait()?)
     }
 
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn status(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     /// Stops the program's clock: its connections stay open, it does nothing.
     ///
     /// # Errors

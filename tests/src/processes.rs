@@ -1,6 +1,6 @@
 //! The platform as a cluster: four processes of the `assay` binary over etcd, Redis and Postgres.
 
-use std::time::Duration;
+use std::{process::ExitStatus, time::Duration};
 
 use anyhow::{Context, Result};
 use assay_client::{Client, Endpoints};
@@ -73,16 +73,26 @@ impl Processes {
     /// # Errors
     /// When one does not start; with what it wrote.
     pub async fn start(stores: StoreUrls) -> Result<Self> {
-        let nodes = SERVICES.into_iter().map(Node::new).collect::<Result<_>>()?;
-        let mut cluster = Self {
-            stores,
-            data_dir: tempfile::tempdir()?,
-            nodes,
-        };
+        let mut cluster = Self::prepare(stores, &SERVICES)?;
         for service in SERVICES {
             cluster.begin(service).await?;
         }
         Ok(cluster)
+    }
+
+    /// Has an address for each of `services`; none is started.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn prepare(stores: StoreUrls, services: &[&str]) -> Result<Self> {
+        Ok(Self {
+            stores,
+            data_dir: tempfile::tempdir()?,
+            nodes: services
+                .iter()
+                .map(|service| Node::new(service))
+                .collect::<Result<_>>()?,
+        })
     }
 
     /// Starts a further replica such as `assignment-1` and says where it answers.
@@ -105,6 +115,14 @@ impl Processes {
     /// # Errors
     /// When it does not start.
     pub async fn begin(&mut self, service: &str) -> Result<()> {
+        self.begin_with(service, &[]).await
+    }
+
+    /// The same with more of an environment, which beats what it has of us.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn begin_with(&mut self, service: &str, more: &[(&str, &str)]) -> Result<()> {
         let config = format!("http://{}", self.address("config"));
         let analysis = format!("http://{}", self.address("analysis"));
         let (kind, _) = service.split_once('-').unwrap_or((service, ""));
@@ -126,6 +144,7 @@ impl Processes {
             ("ASSAY__ANALYSIS__CONFIG_ENDPOINT", &config),
             ("ASSAY__CONFIG__ANALYSIS_ENDPOINT", &analysis),
         ];
+        let env: Vec<_> = env.iter().chain(more).copied().collect();
         let mut process = Process::assay(&["serve", kind], &env)?;
         process.wait_for_line("listens on", START).await?;
         self.node(service)?.process = Some(process);
@@ -137,6 +156,43 @@ impl Processes {
             .iter_mut()
             .find(|node| node.service == service)
             .with_context(|| format!("no service {service}"))
+    }
+
+    /// How `service` ended by itself, if it has; then it can begin again.
+    ///
+    /// # Errors
+    /// When it was never started.
+    pub fn ended(&mut self, service: &str) -> Result<Option<ExitStatus>> {
+        let node = self.node(service)?;
+        let process = node.process.as_mut();
+        let status = process
+            .with_context(|| format!("{service} is not running"))?
+            .status()?;
+        if status.is_some() {
+            node.process = None;
+        }
+        Ok(status)
+    }
+
+    /// Stops the clock of `service`: its connections stay open, it does nothing.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn pause(&mut self, service: &str) -> Result<()> {
+        self.process(service)?.pause()
+    }
+
+    /// Lets a paused `service` go on.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn resume(&mut self, service: &str) -> Result<()> {
+        self.process(service)?.resume()
+    }
+
+    fn process(&mut self, service: &str) -> Result<&mut Process> {
+        let process = self.node(service)?.process.as_mut();
+        process.with_context(|| format!("{service} is not running"))
     }
 
     /// Kills `service` as a crash would.

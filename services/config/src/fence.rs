@@ -12,6 +12,7 @@ use std::{
 };
 
 use assay_core::{key::Namespace, time::Timestamp};
+use assay_failpoint::{Point, reach};
 use assay_platform::{Backoff, SharedClock, Shutdown, error::chain};
 use assay_storage::{
     Error as StoreError,
@@ -206,7 +207,9 @@ impl Fences {
             hear(publishing, &mut answered, live.as_deref().unwrap_or_default());
             match decide(publishing, &answered, live.as_deref(), self.now()) {
                 Standing::Known(fence) => {
+                    reach(Point::ConfigBeforeFence);
                     self.store.close_fence(namespace, generation, &fence).await?;
+                    reach(Point::ConfigAfterFence);
                     report(publishing, &fence);
                     self.found.send_modify(|n| *n = n.wrapping_add(1));
                 }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use assay_core::key::Namespace;
+use assay_failpoint::{Point, reach};
 use assay_platform::{Backoff, Shutdown, error::chain, telemetry::link_span};
 use assay_storage::{
     Error,
@@ -196,7 +197,12 @@ impl Publisher {
         let mut races = Backoff::new(Duration::from_millis(5), FIRST_DELAY);
         for _ in 0..MAX_RACES {
             match self.attempt(namespace).await {
-                Ok(Some(generation)) => return self.store.mark_published(namespace, generation).await,
+                Ok(Some(generation)) => {
+                    reach(Point::ConfigBeforeOutboxDelete);
+                    self.store.mark_published(namespace, generation).await?;
+                    reach(Point::ConfigAfterOutboxDelete);
+                    return Ok(());
+                }
                 Ok(None) | Err(Error::Stale { .. }) => {
                     self.known = None;
                     tokio::time::sleep(races.next_delay()).await;
@@ -274,11 +280,13 @@ impl Publisher {
         generation: u64,
         publication: Publication,
     ) -> Result<(), Error> {
+        reach(Point::ConfigBeforePublish);
         let Some(fences) = self.fences.as_ref().filter(|_| generation > 0) else {
             return bounded(self.bus.publish(publication)).await;
         };
         let expected = bounded(fences.expected()).await?;
         let written = bounded(self.bus.publish(publication)).await;
+        reach(Point::ConfigAfterPublish);
         if matches!(written, Ok(()) | Err(Error::Unavailable { .. })) {
             fences.open(namespace, generation, expected).await?;
         }

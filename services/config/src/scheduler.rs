@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use assay_core::experiment::Experiment;
+use assay_failpoint::{Point, reach};
 use assay_platform::{Shutdown, error::chain};
 use assay_storage::config_store::DueMark;
 use tokio::time::{MissedTickBehavior, interval};
@@ -55,11 +56,13 @@ impl Scheduler {
         self.mark = due.last().filter(|_| !is_last).and_then(mark);
         let mut result = Ok(());
         for experiment in &due {
+            reach(Point::ConfigBeforeDue);
             match act(&self.truth, &self.fences, experiment).await {
                 // Another replica, or a person, was faster.
                 Err(Error::VersionMismatch { .. } | Error::NotFound { .. }) => {}
                 acted => result = result.and(acted),
             }
+            reach(Point::ConfigAfterDue);
         }
         result
     }

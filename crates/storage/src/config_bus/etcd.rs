@@ -14,6 +14,7 @@ mod watch;
 use std::{fmt, sync::Arc, time::Duration};
 
 use assay_core::key::Namespace;
+use assay_failpoint::{Point, reach};
 use async_trait::async_trait;
 use bytes::Bytes;
 use etcd_client::{GetOptions, GetResponse, KeyValue, TxnOp};
@@ -233,6 +234,7 @@ impl ConfigBus for EtcdConfigBus {
                     chunk.into_iter().map(put).collect(),
                 )
                 .await?;
+            reach(Point::ConfigWithinPublish);
         }
         let last = TxnOp::put(manifest.as_str(), encode_manifest(&publication.manifest), None);
         let operations = puts

@@ -15,6 +15,7 @@ mod terms;
 use std::collections::BTreeMap;
 
 use assay_core::{key::Namespace, segment::Segment, time::Timestamp};
+use assay_failpoint::{Point, reach};
 use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
@@ -51,7 +52,9 @@ impl ConfigStore for SqlConfigStore {
         within(async {
             let transaction = self.database.begin().await?;
             let committed = commit::apply(&transaction, &change).await?;
+            reach(Point::ConfigBeforeCommit);
             transaction.commit().await?;
+            reach(Point::ConfigAfterCommit);
             Ok(committed)
         })
         .await

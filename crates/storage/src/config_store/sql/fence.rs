@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use assay_core::{experiment::AssignmentSource, key::Namespace, lifecycle::State, time::Timestamp};
+use assay_failpoint::{Point, reach};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
 };
@@ -80,6 +81,7 @@ pub(super) async fn close(
         ];
         execute(&transaction, sql, values).await?;
     }
+    reach(Point::ConfigWithinFence);
     transaction.commit().await
 }
 
