@@ -1,4 +1,10 @@
-//! Stores that go away while the platform runs.
+//! The fault matrix for config and assignment: stores that go away, hang, fill up and forget. Row 16 is in `kills`.
+
+mod etcd;
+mod members;
+mod postgres;
+mod replica;
+mod shop;
 
 use std::time::Duration;
 

@@ -17,12 +17,7 @@ use assay_config::Ports;
 use assay_core::{key::Namespace, time::Timestamp};
 use assay_failpoint::Point;
 use assay_platform::SystemClock;
-use assay_proto::{
-    assignment::v1::{AssignRequest, Exposure},
-    common::v1::Unit,
-    config::v1 as pb,
-    convert::timestamp,
-};
+use assay_proto::{config::v1 as pb, convert::timestamp};
 use assay_storage::{
     access_store::SqlAccessStore,
     config_bus::{ConfigBus, EmbeddedConfigBus, EtcdConfigBus, EtcdOptions},
@@ -31,11 +26,12 @@ use assay_storage::{
 };
 use assay_tests::{
     eventually,
-    processes::{Processes, StoreUrls},
+    processes::{Processes, SERVICES, StoreUrls},
+    watcher::Watcher,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use prost_types::{Value, value::Kind};
-use tokio::{sync::Mutex, task::JoinHandle};
+use tokio::sync::Mutex;
 use tonic::{Code, Request, Status};
 
 use crate::cluster::stores;
@@ -70,7 +66,7 @@ async fn c1_c2_s7_config_is_killed_at_each_point_and_every_change_is_made_publis
 /// Tells the history with config armed to die; whether it did.
 async fn told(armed: &str) -> Result<bool> {
     let urls = stores().await?;
-    let mut cluster = Processes::prepare(urls.clone(), &["config", "assignment", "ingest", "analysis"])?;
+    let mut cluster = Processes::prepare(urls.clone(), &SERVICES)?;
     cluster
         .begin_with("config", &[("ASSAY_FAILPOINT", armed)])
         .await?;
@@ -81,7 +77,7 @@ async fn told(armed: &str) -> Result<bool> {
         told: Vec::new(),
         died: AtomicBool::new(false),
     };
-    let watcher = Watcher::start(history.client.clone());
+    let watcher = Watcher::start(history.client.clone(), "gate");
     history.tell().await?;
     history.check().await?;
     watcher.stop().await?;
@@ -402,52 +398,6 @@ async fn published_as_committed(urls: &StoreUrls) -> Result<()> {
         held.contains_key(&default) && held == anew,
         "the bus is not as it was committed"
     );
-    Ok(())
-}
-
-/// Asks the replica all the time: what it serves never goes back, and no answer fails once there was one.
-struct Watcher {
-    stop: Arc<AtomicBool>,
-    task: JoinHandle<Result<()>>,
-}
-
-impl Watcher {
-    fn start(client: Client) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(watch(client, stop.clone()));
-        Self { stop, task }
-    }
-
-    async fn stop(self) -> Result<()> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.task.await?
-    }
-}
-
-async fn watch(client: Client, stop: Arc<AtomicBool>) -> Result<()> {
-    let mut newest = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let request = AssignRequest {
-            unit: Some(Unit {
-                kind: String::new(),
-                id: "u1".to_owned(),
-            }),
-            flag_keys: vec!["gate".to_owned()],
-            exposure: Exposure::Peek.into(),
-            ..Default::default()
-        };
-        match client.assignments().assign(request).await {
-            Ok(answer) => {
-                let answer = answer.into_inner().assignments.into_iter().next();
-                let generation = answer.context("an answer")?.generation;
-                ensure!(generation >= newest, "generation {generation} after {newest}");
-                newest = generation;
-            }
-            Err(status) => ensure!(newest == 0, "after generation {newest}: {status:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    ensure!(newest > 0, "nothing was ever served");
     Ok(())
 }
 

@@ -18,5 +18,6 @@ pub mod processes;
 pub mod proxy;
 pub mod servers;
 pub mod story;
+pub mod watcher;
 
 pub use eventually::eventually;

@@ -174,6 +174,22 @@ impl Processes {
         Ok(status)
     }
 
+    /// What `service` has written, line by line.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn output(&mut self, service: &str) -> Result<Vec<String>> {
+        Ok(self.process(service)?.output())
+    }
+
+    /// The process id of `service`.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn pid(&mut self, service: &str) -> Result<u32> {
+        Ok(self.process(service)?.pid())
+    }
+
     /// Stops the clock of `service`: its connections stay open, it does nothing.
     ///
     /// # Errors
@@ -245,6 +261,17 @@ impl Processes {
     /// Never for addresses that [`Processes::start`] made.
     pub fn client(&self) -> Result<Client> {
         Ok(Client::connect(&self.endpoints())?)
+    }
+
+    /// A client of all services and of `replica` for assignment, such as `assignment-1`.
+    ///
+    /// # Errors
+    /// Never for addresses that [`Processes::start`] made.
+    pub fn client_of(&self, replica: &str) -> Result<Client> {
+        Ok(Client::connect(&Endpoints {
+            assignment: format!("http://{}", self.address(replica)),
+            ..self.endpoints()
+        })?)
     }
 
     /// Where the services answer.

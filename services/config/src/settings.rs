@@ -20,7 +20,7 @@ pub struct Settings {
     /// Address to listen on; loopback unless told otherwise.
     pub listen: SocketAddr,
     /// How often the whole bus is compared with the truth, in seconds, 1 to 3600. Changes made here are published at once;
-    /// this finds what others have changed or lost.
+    /// this finds what others have changed or lost, by default within the 10 s that C2 promises.
     pub reconcile_interval_seconds: u64,
     /// How often to look for experiments whose start or end time has come, 10 ms to 60 s.
     #[serde(deserialize_with = "assay_platform::settings::duration")]
@@ -47,7 +47,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7071)),
-            reconcile_interval_seconds: 10,
+            reconcile_interval_seconds: 8,
             schedule_interval: Duration::from_secs(1),
             analysis_endpoint: "http://127.0.0.1:7073".into(),
             winner_probability: Thresholds::default().probability_best,

@@ -1,4 +1,4 @@
-//! etcd, one member.
+//! etcd: one member, or three.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +20,10 @@ pub type Etcd = Server<EtcdRecipe>;
 /// How etcd is started.
 #[derive(Debug)]
 pub struct EtcdRecipe {
+    name: String,
     peer: Port,
+    /// All members with their names: `a=http://…,b=http://…`.
+    members: String,
     args: Vec<String>,
 }
 
@@ -39,11 +42,44 @@ impl Server<EtcdRecipe> {
     /// When it is not installed or does not start.
     pub async fn start_with(args: &[&str]) -> Result<Self> {
         let args = args.iter().map(ToString::to_string).collect();
+        let peer = Port::reserve()?;
         Self::launch(EtcdRecipe {
-            peer: Port::reserve()?,
+            name: "default".to_owned(),
+            members: format!("default=http://{}", peer.addr()),
+            peer,
             args,
         })
         .await
+    }
+
+    /// Starts three members of one etcd.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn cluster() -> Result<[Self; 3]> {
+        let peers = [Port::reserve()?, Port::reserve()?, Port::reserve()?];
+        let member = |(i, peer): (usize, &Port)| format!("m{i}=http://{}", peer.addr());
+        let members = peers.iter().enumerate().map(member).collect::<Vec<_>>().join(",");
+        let mut launches = peers.into_iter().enumerate().map(|(i, peer)| {
+            Self::launch(EtcdRecipe {
+                name: format!("m{i}"),
+                members: members.clone(),
+                peer,
+                args: Vec::new(),
+            })
+        });
+        let mut next = || launches.next().context("a member");
+        let (a, b, c) = tokio::try_join!(next()?, next()?, next()?)?;
+        Ok([a, b, c])
+    }
+
+    /// Whether this member leads, as far as it knows.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn leads(&self) -> Result<bool> {
+        let status: serde_json::Value = serde_json::from_str(&self.call("maintenance/status", "{}").await?)?;
+        Ok(status["leader"].is_string() && status["leader"] == status["header"]["member_id"])
     }
 
     /// `http://127.0.0.1:<port>`.
@@ -78,7 +114,7 @@ impl Recipe for EtcdRecipe {
             .args(["--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer])
             .args(["--initial-advertise-peer-urls", &peer])
-            .args(["--initial-cluster", &format!("default={peer}")])
+            .args(["--name", &self.name, "--initial-cluster", &self.members])
             .args(["--heartbeat-interval=20", "--election-timeout=200"])
             .args(["--unsafe-no-fsync", "--logger=zap"])
             .args(&self.args);

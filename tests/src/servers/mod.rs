@@ -10,9 +10,11 @@ mod redis;
 mod root;
 mod server;
 mod shared;
+mod tmpfs;
 
 pub use etcd::Etcd;
 pub use postgres::Postgres;
 pub use redis::{Durability, Redis};
 pub use server::Server;
 pub use shared::{Shared, fresh_database, fresh_prefix, shared};
+pub use tmpfs::Tmpfs;

@@ -16,6 +16,9 @@ read -r _
 for file in "$1"/paused/*; do
     kill -CONT "${file##*/}" 2>/dev/null
 done
+for file in "$1"/tmpfs-*; do
+    umount --lazy "$file" 2>/dev/null
+done
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
     rm -rf -- "$1" 2>/dev/null
     [ -e "$1" ] || exit 0
