@@ -42,10 +42,26 @@ async fn imported(client: &Client) -> Result<()> {
         kind: Some(kind),
         ..Default::default()
     };
-    client
-        .metrics()
-        .create_metric(config::CreateMetricRequest { metric: Some(metric) })
-        .await?;
+    imported_on(client, vec![metric]).await
+}
+
+/// The same on `metrics`, of which the first is the primary one.
+async fn imported_on(client: &Client, metrics: Vec<config::Metric>) -> Result<()> {
+    let mut measured = Vec::new();
+    for metric in metrics {
+        let role = if measured.is_empty() {
+            config::MetricRole::Primary
+        } else {
+            config::MetricRole::Secondary
+        };
+        measured.push(config::ExperimentMetric {
+            metric_key: metric.key.clone(),
+            role: role.into(),
+            ..Default::default()
+        });
+        let request = config::CreateMetricRequest { metric: Some(metric) };
+        client.metrics().create_metric(request).await?;
+    }
     let variant = |key: &str, value: f64| config::Variant {
         key: key.into(),
         value: Some(Value {
@@ -58,11 +74,7 @@ async fn imported(client: &Client) -> Result<()> {
         hypothesis: "A later gate keeps players.".into(),
         assignment_source: config::AssignmentSource::Imported.into(),
         variants: vec![variant("gate_30", 30.0), variant("gate_40", 40.0)],
-        metrics: vec![config::ExperimentMetric {
-            metric_key: "retention_1".into(),
-            role: config::MetricRole::Primary.into(),
-            ..Default::default()
-        }],
+        metrics: measured,
         start_time: at(START - 10 * DAY),
         end_time: at(START + 10 * DAY),
         ..Default::default()
@@ -111,6 +123,30 @@ async fn visit(client: &Client, id: &str, seconds: i64) -> Result<()> {
         unit: unit(id),
         name: "visit".into(),
         time: at(seconds),
+        ..Default::default()
+    };
+    let request = RecordEventsRequest {
+        events: vec![event],
+        imported: true,
+        ..Default::default()
+    };
+    client.ingest().record_events(request).await?;
+    Ok(())
+}
+
+/// A purchase whose price is a property.
+async fn buy(client: &Client, id: &str, n: usize, price: f64) -> Result<()> {
+    let price = Value {
+        kind: Some(Kind::NumberValue(price)),
+    };
+    let event = Event {
+        event_id: format!("{id}-bought-{n}"),
+        unit: unit(id),
+        name: "bought".into(),
+        time: at(START - HOUR),
+        properties: Some(prost_types::Struct {
+            fields: [("price".to_owned(), price)].into(),
+        }),
         ..Default::default()
     };
     let request = RecordEventsRequest {
@@ -198,6 +234,93 @@ async fn windows_close_with_the_clock_and_a_unit_in_two_variants_is_set_aside() 
         all == expected.map(|(id, variant, aside)| (id.to_owned(), variant.to_owned(), aside)),
         "{all:?}"
     );
+    cluster.stop().await
+}
+
+/// By hand: what a unit counts with above the cap is cut off, and a ratio is that of the sums.
+#[tokio::test]
+async fn caps_cut_off_and_ratios_are_those_of_sums() -> Result<()> {
+    let clock = MockClock::at(START * 1_000_000);
+    let cluster = Cluster::start(clock.shared()).await?;
+    let client = cluster.client()?;
+    let bought = config::Quantity {
+        event: "bought".into(),
+        value_property: "price".into(),
+        ..Default::default()
+    };
+    let visits = config::Quantity {
+        event: "visit".into(),
+        aggregation: config::Aggregation::Count.into(),
+        ..Default::default()
+    };
+    let spend = config::ScalarMetric {
+        event: "bought".into(),
+        value_property: "price".into(),
+        ..Default::default()
+    };
+    let per_visit = config::RatioMetric {
+        numerator: Some(bought),
+        denominator: Some(visits),
+        window: None,
+    };
+    let metrics = vec![
+        config::Metric {
+            key: "spend".into(),
+            kind: Some(config::metric::Kind::Scalar(spend)),
+            cap: Some(50.0),
+            ..Default::default()
+        },
+        config::Metric {
+            key: "per_visit".into(),
+            kind: Some(config::metric::Kind::Ratio(per_visit)),
+            ..Default::default()
+        },
+    ];
+    imported_on(&client, metrics).await?;
+    let units: [(&str, &str, &[f64], i64); 6] = [
+        ("a", "gate_30", &[30.0, 40.0], 2),
+        ("b", "gate_30", &[10.0], 1),
+        ("c", "gate_30", &[], 1),
+        ("d", "gate_40", &[100.0], 4),
+        ("e", "gate_40", &[5.0], 1),
+        ("f", "gate_40", &[], 0),
+    ];
+    for (id, variant, prices, visits) in units {
+        expose(&client, id, variant, START - DAY).await?;
+        for visited in 0..visits {
+            visit(&client, id, START - HOUR + visited).await?;
+        }
+        for (i, price) in prices.iter().enumerate() {
+            buy(&client, id, i, *price).await?;
+        }
+    }
+    clock.advance(Duration::from_secs(60));
+    let found = eventually(DEADLINE, async || {
+        let request = GetResultsRequest {
+            namespace: String::new(),
+            experiment_key: "gate".into(),
+        };
+        let answer = client.analysis().get_results(request).await?.into_inner();
+        let found: Vec<_> = answer
+            .result
+            .context("no result")?
+            .metrics
+            .iter()
+            .flat_map(|metric| metric.variants.clone())
+            .map(|variant| (variant.units, variant.capped_units, variant.mean))
+            .collect();
+        let units: i64 = found.iter().map(|(units, ..)| units).sum();
+        ensure!(units == 12 && found[1].1 == 1, "{found:?}");
+        Ok(found)
+    })
+    .await?;
+    let expected = [
+        (3, 1, Some(60.0 / 3.0)),
+        (3, 1, Some(55.0 / 3.0)),
+        (3, 0, Some(80.0 / 4.0)),
+        (3, 0, Some(105.0 / 5.0)),
+    ];
+    ensure!(found == expected, "{found:?}");
     cluster.stop().await
 }
 

@@ -32,6 +32,8 @@ pub enum Figure {
     /// Of others: by how much the variant is better than the control, as a share of it; for the control itself, than the best of the
     /// others.
     Lift(Option<f64>),
+    /// Of quantiles: none yet, however many data there are.
+    NotComputed,
 }
 
 /// What figures must reach. All are inclusive.
@@ -108,6 +110,7 @@ struct Shown<'a>(Figure, &'a Thresholds);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, found, needed) = match self.0 {
+            Figure::NotComputed => return f.write_str("is a quantile, whose figures are not computed yet"),
             Figure::ProbabilityBest(p) => ("has a probability of being best of", p, self.1.probability_best),
             Figure::Lift(lift) => ("has a lift of", lift, self.1.lift),
         };
@@ -132,6 +135,7 @@ pub fn winner_signal(evidence: &Evidence, thresholds: &Thresholds) -> Result<(),
     let shows = |primary: &Primary| match primary.figure {
         Figure::ProbabilityBest(p) => p.is_some_and(|p| p >= thresholds.probability_best),
         Figure::Lift(lift) => lift.is_some_and(|lift| lift >= thresholds.lift),
+        Figure::NotComputed => false,
     };
     if evidence.primaries.iter().any(shows) {
         return Ok(());

@@ -4,7 +4,7 @@ use assay_platform::Code;
 use assay_proto::config::v1 as pb;
 use futures::future::join_all;
 
-use crate::support::{Service, assert_violations, fact, invalid, make, refused};
+use crate::support::{Service, assert_violations, at, fact, invalid, make, refused, until};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -126,6 +126,39 @@ async fn an_experiment_gets_buckets_at_start_and_gives_them_back_after_end() {
         .advance(std::time::Duration::from_micros(7 * DAY_MICROS as u64));
     let b = service.try_start(&b).await.unwrap().experiment.unwrap();
     assert_eq!(n_buckets(&b.layer_ranges), 500_000);
+}
+
+/// Who is to start later has its buckets from the schedule on: nobody takes them meanwhile, and its start finds them.
+#[tokio::test]
+async fn a_scheduled_start_has_its_buckets_before() {
+    let mut service = service().await;
+    let dated = pb::Experiment {
+        layer_key: "checkout".to_owned(),
+        coverage: Some(5_000),
+        start_time: at(3_600),
+        end_time: at(30 * 86_400),
+        ..make::ready("late")
+    };
+    let asked = service.experiment(dated).await;
+    let waiting = service.try_start(&asked).await.unwrap().experiment.unwrap();
+    assert_eq!(n_buckets(&waiting.layer_ranges), 500_000);
+    let a = draft(&mut service, "a", 6_000).await;
+    let failure = refused(
+        service.try_start(&a).await,
+        Code::FailedPrecondition,
+        "VALIDATION_FAILED",
+    );
+    assert_violations(&failure, &[("layer_key", "LAYER_FULL")]);
+    assert!(
+        failure.to_string().contains("experiment/late (50 %)"),
+        "{failure}"
+    );
+    service.clock.advance(std::time::Duration::from_secs(3_600));
+    let started = until(&service, "late", |found| {
+        found.state() == pb::ExperimentState::Running
+    })
+    .await;
+    assert_eq!(started.layer_ranges, waiting.layer_ranges);
 }
 
 #[tokio::test]

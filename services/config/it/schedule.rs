@@ -7,9 +7,9 @@ use assay_platform::Code;
 use assay_proto::config::v1::{self as pb, ExperimentState as State};
 
 use crate::support::{
-    Service, assert_violations, at, eventually, fact, invalid,
+    Service, assert_violations, at, fact, invalid,
     make::{self, mask},
-    refused,
+    refused, until,
 };
 
 const HOUR: i64 = 3_600;
@@ -29,36 +29,6 @@ async fn with_metric() -> Service {
     let mut service = Service::start().await;
     service.metric(make::retention("retention_7")).await;
     service
-}
-
-/// Waits until the experiment is as `wanted` says, and returns it.
-async fn until(service: &Service, key: &str, wanted: impl Fn(&pb::Experiment) -> bool) -> pb::Experiment {
-    let get = || {
-        let mut client = service.experiments.clone();
-        let request = pb::GetExperimentRequest {
-            key: key.to_owned(),
-            ..Default::default()
-        };
-        async move {
-            client
-                .get_experiment(request)
-                .await
-                .unwrap()
-                .into_inner()
-                .experiment
-                .unwrap()
-        }
-    };
-    eventually(|| async {
-        let found = get().await;
-        if wanted(&found) {
-            Ok(())
-        } else {
-            Err(format!("{found:?}"))
-        }
-    })
-    .await;
-    get().await
 }
 
 async fn deeds(service: &Service, key: &str) -> Vec<(String, String)> {
@@ -354,5 +324,69 @@ async fn holding_enrollment_at_the_end_needs_stored_assignments() {
     invalid(
         service.try_experiment(asked).await,
         &[("end_action", "NEEDS_STORED")],
+    );
+}
+
+fn remembering() -> pb::Experiment {
+    pb::Experiment {
+        sticky: pb::Sticky::Stored.into(),
+        ..make::ready("a")
+    }
+}
+
+#[tokio::test]
+async fn holding_enrollment_at_the_end_keeps_who_is_in_and_lets_nobody_new_in() {
+    let mut service = with_metric().await;
+    let mut asked = remembering();
+    asked.set_end_action(pb::EndAction::HoldEnrollment);
+    asked.end_time = at(HOUR);
+    let draft = service.experiment(asked).await;
+    service.try_start(&draft).await.unwrap();
+    service.clock.advance(Duration::from_secs(3_600));
+    let held = until(&service, "a", |e| e.end_reached_at.is_some()).await;
+    assert_eq!(
+        (held.state(), held.pause_mode(), held.end_reached_at),
+        (State::Paused, pb::PauseMode::HoldEnrollment, at(HOUR))
+    );
+    assert_eq!(
+        deeds(&service, "a").await[0],
+        ("experiment.reach_end".into(), "scheduler".into())
+    );
+}
+
+#[tokio::test]
+async fn the_mode_of_a_pause_can_change_while_it_lasts() {
+    let mut service = with_metric().await;
+    let draft = service.experiment(remembering()).await;
+    let mut current = service.try_start(&draft).await.unwrap().experiment.unwrap();
+    for mode in [
+        pb::PauseMode::ServeDefault,
+        pb::PauseMode::HoldEnrollment,
+        pb::PauseMode::ServeDefault,
+    ] {
+        service.clock.advance(Duration::from_secs(60));
+        let request = pb::PauseExperimentRequest {
+            key: "a".to_owned(),
+            version: current.version,
+            mode: mode.into(),
+            ..Default::default()
+        };
+        let paused = service.experiments.pause_experiment(request).await.unwrap();
+        current = paused.into_inner().experiment.unwrap();
+        assert_eq!((current.state(), current.pause_mode()), (State::Paused, mode));
+    }
+    // Each stretch is told by itself: who counts in it depends on its mode.
+    let stretches: Vec<_> = current
+        .pauses
+        .iter()
+        .map(|pause| (pause.mode(), pause.to.is_some()))
+        .collect();
+    assert_eq!(
+        stretches,
+        [
+            (pb::PauseMode::ServeDefault, true),
+            (pb::PauseMode::HoldEnrollment, true),
+            (pb::PauseMode::ServeDefault, false)
+        ]
     );
 }

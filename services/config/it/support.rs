@@ -322,3 +322,37 @@ pub(crate) async fn eventually<F: Future<Output = Result<(), String>>>(mut condi
     }
     panic!("not within 10 s; last seen: {last}");
 }
+
+/// Waits until the experiment is as `wanted` says, and returns it.
+pub(crate) async fn until(
+    service: &Service,
+    key: &str,
+    wanted: impl Fn(&pb::Experiment) -> bool,
+) -> pb::Experiment {
+    let get = || {
+        let mut client = service.experiments.clone();
+        let request = pb::GetExperimentRequest {
+            key: key.to_owned(),
+            ..Default::default()
+        };
+        async move {
+            client
+                .get_experiment(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .experiment
+                .unwrap()
+        }
+    };
+    eventually(|| async {
+        let found = get().await;
+        if wanted(&found) {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    })
+    .await;
+    get().await
+}

@@ -9,7 +9,7 @@ use assay_core::{
 use assay_platform::{Channel, error::chain};
 use assay_proto::analysis::v1::{
     Comparison, ComparisonStatus, Direction, ExperimentResult, GetResultsRequest, MetricKind, MetricResult,
-    MetricRole, analysis_service_client::AnalysisServiceClient,
+    MetricRole, MetricStatus, analysis_service_client::AnalysisServiceClient,
 };
 use tonic::{Response, Status};
 
@@ -93,6 +93,9 @@ fn evidence(result: &ExperimentResult, winner: &VariantKey) -> Evidence {
 
 /// What `metric` says of `winner`. Figures from too few data are shown to people, and are no evidence.
 fn figure(metric: &MetricResult, winner: &str) -> Figure {
+    if metric.status() == MetricStatus::NotComputedYet {
+        return Figure::NotComputed;
+    }
     let is_control = metric
         .variants
         .first()
@@ -162,6 +165,24 @@ mod tests {
         assert_eq!(of(Direction::Decrease, "b"), Figure::Lift(Some(0.1)));
         assert_eq!(of(Direction::Increase, "off"), Figure::Lift(Some(-0.2)));
         assert_eq!(of(Direction::Decrease, "off"), Figure::Lift(Some(-0.1)));
+    }
+
+    #[test]
+    fn what_is_not_computed_is_no_lack_of_data() {
+        let mut quantile = metric(MetricKind::Quantile, Direction::Decrease, &[("a", None)]);
+        quantile.set_status(MetricStatus::NotComputedYet);
+        assert_eq!(figure(&quantile, "a"), Figure::NotComputed);
+        let evidence = evidence(
+            &ExperimentResult {
+                metrics: vec![quantile],
+                ..Default::default()
+            },
+            &VariantKey::new("a").unwrap(),
+        );
+        let told = winner_signal(&evidence, &Thresholds::default())
+            .unwrap_err()
+            .to_string();
+        assert_eq!(told, "`m` is a quantile, whose figures are not computed yet");
     }
 
     #[test]
