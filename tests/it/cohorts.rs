@@ -8,6 +8,7 @@ use assay_client::{
     command::Command,
     resource::{Resource, Target},
 };
+use assay_core::key::Namespace;
 use assay_proto::{
     assignment::v1::{AssignBatchItem, AssignBatchRequest, Exposure, Reason},
     common::v1::Unit,
@@ -76,7 +77,21 @@ async fn a_cohort_moves_no_unit_that_was_seen() -> Result<()> {
             moved(before, &after)
         );
     }
+    counted(&client).await?;
     cluster.stop_all().await
+}
+
+/// Everybody is counted once, in the cohort of their first exposure: against each cohort's own weights the counts are nothing special.
+async fn counted(client: &Client) -> Result<()> {
+    eventually(DEADLINE, async || {
+        let result = client.results(&Namespace::default(), "pages").await?;
+        let units: i64 = result.variants.iter().map(|variant| variant.units).sum();
+        ensure!(units == 20_000, "{units} units are counted");
+        let srm = result.srm.context("a test of the counts")?;
+        ensure!(srm.p_value.is_some_and(|p| p > 1e-6), "{srm:?}");
+        Ok(())
+    })
+    .await
 }
 
 fn moved(before: &Given, after: &Given) -> usize {
