@@ -204,6 +204,18 @@ impl Settings {
         check
     }
 
+    /// Reflection is on when one process runs every service, for people who try it, unless the settings say otherwise.
+    pub(crate) fn reflect_by_default(&mut self) {
+        for reflection in [
+            &mut self.config.reflection,
+            &mut self.assignment.reflection,
+            &mut self.ingest.reflection,
+            &mut self.analysis.reflection,
+        ] {
+            reflection.get_or_insert(true);
+        }
+    }
+
     /// What else must hold when one process runs every service: two cannot listen on one address.
     pub(crate) fn check_one_process(&self) -> Result<(), Error> {
         let listen = [

@@ -84,7 +84,7 @@ pub async fn serve(
     let mut server = Server::new("assay-analysis", listener, health.clone())
         .access(settings.access)
         .routes(Routes::new(AnalysisServiceServer::new(grpc::Grpc(analysis))));
-    if settings.reflection {
+    if settings.reflection.unwrap_or(false) {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }
     health.ready().await;

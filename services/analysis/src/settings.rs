@@ -34,8 +34,8 @@ pub struct Settings {
     /// How often entries that every reader has counted are removed from the log, in 1s to 24h.
     #[serde(deserialize_with = "assay_platform::settings::duration")]
     pub trim_interval: Duration,
-    /// Whether to answer gRPC reflection.
-    pub reflection: bool,
+    /// Whether to answer gRPC reflection. When not set: while one process runs every service, and not in a cluster.
+    pub reflection: Option<bool>,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -65,7 +65,7 @@ impl Default for Settings {
             poll_interval: Duration::from_millis(200),
             settle: Duration::from_secs(1),
             trim_interval: Duration::from_secs(10),
-            reflection: true,
+            reflection: None,
             access: Access::open(),
         }
     }

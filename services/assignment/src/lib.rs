@@ -132,7 +132,7 @@ pub async fn serve(
         .routes(Routes::new(service))
         .unary(grpc::Hot(assignments))
         .workers(settings.workers);
-    if settings.reflection {
+    if settings.reflection.unwrap_or(false) {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }
     let served = server.serve(shutdown).await;

@@ -24,8 +24,8 @@ const DRAIN: RangeInclusive<Duration> =
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Whether to answer gRPC reflection.
-    pub reflection: bool,
+    /// Whether to answer gRPC reflection. When not set: while one process runs every service, and not in a cluster.
+    pub reflection: Option<bool>,
     /// Threads that answer calls, 0 to 256, each on a core of its own at best; 0 shares those of the process.
     pub workers: usize,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
@@ -104,7 +104,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
-            reflection: true,
+            reflection: None,
             workers: std::thread::available_parallelism().map_or(1, NonZero::get),
             access: Access::open(),
             bus_wait: Duration::from_secs(1),

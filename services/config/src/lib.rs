@@ -111,7 +111,7 @@ pub async fn serve(
     let mut server = Server::new("assay-config", listener, health.clone())
         .access(settings.access)
         .routes(grpc::routes(&truth, &signals, &fences, &keys));
-    if settings.reflection {
+    if settings.reflection.unwrap_or(false) {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }
     health.ready().await;

@@ -36,8 +36,8 @@ pub struct Settings {
     /// How long callers of an experiment or its flag count as seen lately when it is ended, 2 minutes to 30 days.
     #[serde(deserialize_with = "assay_platform::settings::duration")]
     pub callers_window: Duration,
-    /// Whether to answer gRPC reflection.
-    pub reflection: bool,
+    /// Whether to answer gRPC reflection. When not set: while one process runs every service, and not in a cluster.
+    pub reflection: Option<bool>,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -54,7 +54,7 @@ impl Default for Settings {
             winner_lift: Thresholds::default().lift,
             winner_srm_p_value: Thresholds::default().srm_p_value,
             callers_window: Duration::from_secs(3_600),
-            reflection: true,
+            reflection: None,
             access: Access::open(),
         }
     }

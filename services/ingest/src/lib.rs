@@ -60,7 +60,7 @@ pub async fn serve(
     let mut server = Server::new("assay-ingest", listener, health.clone())
         .access(settings.access)
         .routes(Routes::new(service));
-    if settings.reflection {
+    if settings.reflection.unwrap_or(false) {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }
     health.ready().await;

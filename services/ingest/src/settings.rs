@@ -22,8 +22,8 @@ pub struct Settings {
     /// How late an event may come and still count, such as `72h`, in 1m to 8760h. Later ones are kept and counted apart.
     #[serde(deserialize_with = "assay_platform::settings::duration")]
     pub lateness_allowance: Duration,
-    /// Whether to answer gRPC reflection.
-    pub reflection: bool,
+    /// Whether to answer gRPC reflection. When not set: while one process runs every service, and not in a cluster.
+    pub reflection: Option<bool>,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -36,7 +36,7 @@ impl Default for Settings {
             config_endpoint: "http://127.0.0.1:7071".into(),
             imports: None,
             lateness_allowance: Duration::from_secs(72 * 3600),
-            reflection: true,
+            reflection: None,
             access: Access::open(),
         }
     }

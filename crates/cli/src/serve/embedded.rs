@@ -145,12 +145,13 @@ impl Platform {
     /// Serves until `shutdown`; services call each other as `between` says. When one service ends, all do; the error is that of the first.
     pub(crate) async fn serve(
         self,
-        settings: Settings,
+        mut settings: Settings,
         between: &ChannelOptions,
         listeners: Listeners,
         clock: SharedClock,
         shutdown: Shutdown,
     ) -> Result<(), Error> {
+        settings.reflect_by_default();
         let doors = listeners.doors()?;
         let (config_door, analysis_door) = (reachable(doors.config), reachable(doors.analysis));
         let config = assay_config::Ports {

@@ -267,6 +267,22 @@ fn the_defaults_listen_on_loopback_and_the_verbs_find_them() {
 }
 
 #[test]
+fn s11_reflection_is_on_in_one_process_unless_set_and_elsewhere_when_set() {
+    let of = |settings: &Settings| {
+        [
+            settings.config.reflection,
+            settings.assignment.reflection,
+            settings.ingest.reflection,
+            settings.analysis.reflection,
+        ]
+    };
+    let mut settings = load(&[("ingest.reflection", "false"), ("analysis.reflection", "true")]).unwrap();
+    assert_eq!(of(&settings), [None, None, Some(false), Some(true)]);
+    settings.reflect_by_default();
+    assert_eq!(of(&settings), [Some(true), Some(true), Some(false), Some(true)]);
+}
+
+#[test]
 fn unknown_keys_stop_the_start_with_64() {
     let set = [("ASSAY__STORES__DATADIR".to_owned(), "x".to_owned())];
     let error = Error::from(settings::load_from::<Settings>(None, set).unwrap_err());
