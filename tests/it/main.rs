@@ -1,6 +1,7 @@
 //! Scenarios, one file each, against real servers and the real binary.
 
 mod acceptance;
+mod access;
 mod callers;
 mod cluster;
 mod cohorts;

@@ -16,6 +16,7 @@ pub mod port;
 pub mod process;
 pub mod processes;
 pub mod proxy;
+pub mod raw;
 pub mod servers;
 pub mod story;
 pub mod watcher;

@@ -46,6 +46,7 @@ impl StoreUrls {
 /// Four running services.
 pub struct Processes {
     stores: StoreUrls,
+    settings: Vec<(String, String)>,
     data_dir: TempDir,
     nodes: Vec<Node>,
 }
@@ -68,12 +69,24 @@ impl Node {
 }
 
 impl Processes {
-    /// Starts all four and waits until each listens.
+    /// Starts all four, which nobody needs a key for, and waits until each listens.
     ///
     /// # Errors
     /// When one does not start; with what it wrote.
     pub async fn start(stores: StoreUrls) -> Result<Self> {
+        Self::start_with(stores, &[]).await
+    }
+
+    /// As [`Processes::start`], with more settings, as environment variables; they win.
+    ///
+    /// # Errors
+    /// When one does not start; with what it wrote.
+    pub async fn start_with(stores: StoreUrls, settings: &[(&str, &str)]) -> Result<Self> {
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut cluster = Self::prepare(stores, &SERVICES)?;
+        cluster.settings = settings.collect();
         for service in SERVICES {
             cluster.begin(service).await?;
         }
@@ -87,6 +100,7 @@ impl Processes {
     pub fn prepare(stores: StoreUrls, services: &[&str]) -> Result<Self> {
         Ok(Self {
             stores,
+            settings: Vec::new(),
             data_dir: tempfile::tempdir()?,
             nodes: services
                 .iter()
@@ -131,9 +145,9 @@ impl Processes {
         let etcd = format!("[{:?}]", self.stores.etcd);
         let etcd_prefix = format!("/{}", self.stores.prefix);
         let data_dir = self.data_dir.path().join(service).display().to_string();
-        let env = [
+        let mut env = vec![
             (listen.as_str(), address.as_str()),
-            ("ASSAY__STORES__POSTGRES_URL", &self.stores.postgres),
+            ("ASSAY__STORES__POSTGRES_URL", self.stores.postgres.as_str()),
             ("ASSAY__STORES__ETCD_ENDPOINTS", &etcd),
             ("ASSAY__STORES__ETCD_PREFIX", &etcd_prefix),
             ("ASSAY__STORES__REDIS_URL", &self.stores.redis),
@@ -142,9 +156,12 @@ impl Processes {
             ("ASSAY__STORES__PARTITIONS", "4"),
             ("ASSAY__STORES__DATA_DIR", &data_dir),
             ("ASSAY__ANALYSIS__CONFIG_ENDPOINT", &config),
+            ("ASSAY__INGEST__CONFIG_ENDPOINT", &config),
             ("ASSAY__CONFIG__ANALYSIS_ENDPOINT", &analysis),
         ];
-        let env: Vec<_> = env.iter().chain(more).copied().collect();
+        let ours = self.settings.iter();
+        env.extend(ours.map(|(name, value)| (name.as_str(), value.as_str())));
+        env.extend(more);
         let mut process = Process::assay(&["serve", kind], &env)?;
         process.wait_for_line("listens on", START).await?;
         self.node(service)?.process = Some(process);
