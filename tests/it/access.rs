@@ -1,6 +1,7 @@
 //! Who may call what, in a cluster with keys on, by the calls that any program can make.
 
 mod matrix;
+mod tenants;
 
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,6 @@
 //! Calls by name, with messages of bytes: for methods that are known by their descriptors alone.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use anyhow::Result;
 use assay_platform::Failure;
@@ -19,10 +19,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Door {
     channel: Channel,
+    idempotency_key: Option<String>,
 }
 
 /// Everything that a server has answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The code of gRPC.
     pub code: Code,
@@ -41,7 +42,19 @@ impl Door {
     /// When `uri` is none.
     pub fn to(uri: &str) -> Result<Self> {
         let channel = Endpoint::from_shared(uri.to_owned())?.connect_lazy();
-        Ok(Self { channel })
+        Ok(Self {
+            channel,
+            idempotency_key: None,
+        })
+    }
+
+    /// The same server, whose calls are all one request under this idempotency key.
+    #[must_use]
+    pub fn once(&self, idempotency_key: &str) -> Self {
+        Self {
+            channel: self.channel.clone(),
+            idempotency_key: Some(idempotency_key.to_owned()),
+        }
     }
 
     /// Calls `method`, such as `assay.config.v1.FlagService/GetFlag`, with the API key `key`; of a stream the first message is the answer.
@@ -65,10 +78,17 @@ impl Door {
 
     async fn first(&self, key: Option<&str>, method: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
         let mut request = Request::new(tokio_stream::once(message));
-        if let Some(key) = key {
-            let bearer = format!("Bearer {key}").parse();
-            let bearer = bearer.map_err(|_| Status::invalid_argument("that is no key"))?;
-            request.metadata_mut().insert("authorization", bearer);
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let headers = [
+            ("authorization", bearer),
+            ("idempotency-key", self.idempotency_key.clone()),
+        ];
+        for (name, value) in headers {
+            if let Some(value) = value {
+                let value = value.parse();
+                let value = value.map_err(|_| Status::invalid_argument("that is no header"))?;
+                request.metadata_mut().insert(name, value);
+            }
         }
         let path = format!("/{method}").parse();
         let path = path.map_err(|_| Status::invalid_argument("that is no method"))?;
@@ -77,6 +97,19 @@ impl Door {
         client.ready().await.map_err(away)?;
         let mut answers = client.streaming(request, path, Bytes).await?.into_inner();
         Ok(answers.message().await?.unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            code,
+            message,
+            reason,
+            bytes,
+        } = self;
+        let bytes = String::from_utf8_lossy(bytes);
+        write!(f, "{code:?} {reason} {message:?} {bytes:?}")
     }
 }
 

@@ -81,7 +81,7 @@ fn allowed(service: &str, method: &str) -> Result<&'static [Role]> {
 }
 
 /// All methods of ours, as service and name.
-fn methods() -> Result<Vec<(String, String)>> {
+pub(super) fn methods() -> Result<Vec<(String, String)>> {
     let set = FileDescriptorSet::decode(assay_proto::DESCRIPTORS)?;
     let mut methods = Vec::new();
     for file in set
