@@ -61,7 +61,7 @@ async fn all(mut settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
     let doors = listeners.doors()?;
     let platform = embedded::Platform::open(&settings).await?;
     let clock = SystemClock::shared();
-    let door = Door::embedded(&settings.auth, doors.are_local(), &clock);
+    let door = Door::embedded(&settings.auth, doors.are_local(), &clock, &shutdown);
     platform.first_key(&door, &settings, &clock).await?;
     door.guard(&mut settings);
     output::lines(welcome(&doors, &settings.stores.data_dir, door.access.is_open()))?;

@@ -48,7 +48,8 @@ pub(crate) struct Auth {
     /// `open`: everyone may do everything; `keys`: callers need an API key. When not set: open while everything runs in one process
     /// and listens on loopback only, else keys.
     pub(crate) mode: Option<AuthMode>,
-    /// What the services know each other by, at least 32 characters; in a cluster with keys every service needs the same.
+    /// What the services know each other by, at least 32 characters; in a cluster with keys every service needs the same. As `file:/path` it is
+    /// read anew within 5 s when the file changes, and so is `admin_key`.
     pub(crate) service_key: Secret,
     /// A key of an administrator that is valid while it stands here, at least 32 characters. Without it the first start of config makes one.
     pub(crate) admin_key: Secret,
@@ -70,17 +71,24 @@ impl Auth {
     fn check(&self) -> Check {
         let mut check = Check::section("auth");
         for (name, key) in [("service_key", &self.service_key), ("admin_key", &self.admin_key)] {
-            let length = key.expose().len();
-            let is_good = length >= MIN_KEY && key.expose().bytes().all(|byte| byte.is_ascii_graphic());
-            if !key.is_empty() && !is_good {
-                let problem = format!(
-                    "has {length} characters, or others than visible ASCII; give at least {MIN_KEY}, such as from `openssl rand -hex 32`"
-                );
+            if let Some(problem) = key_problem(key) {
                 check.refuse(name, problem);
             }
         }
         check
     }
+}
+
+/// What is wrong with a key that an operator made.
+pub(crate) fn key_problem(key: &Secret) -> Option<String> {
+    let length = key.expose().len();
+    let is_good = length >= MIN_KEY && key.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    let problem = || {
+        format!(
+            "has {length} characters, or others than visible ASCII; give at least {MIN_KEY}, such as from `openssl rand -hex 32`"
+        )
+    };
+    (!key.is_empty() && !is_good).then(problem)
 }
 
 /// Where data are.

@@ -55,7 +55,7 @@ impl Context {
 /// A client that presents the key of the settings.
 fn connect(settings: &Settings) -> Result<Client, Error> {
     let options = ChannelOptions {
-        api_key: settings.client.api_key.clone(),
+        api_key: (&settings.client.api_key).into(),
         ..ChannelOptions::default()
     };
     Ok(Client::connect_with(&settings.client.endpoints(), &options)?)

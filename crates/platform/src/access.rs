@@ -58,10 +58,15 @@ pub struct Access(Option<Arc<Keyring>>);
 
 struct Keyring {
     clock: SharedClock,
-    /// Valid whatever is read later.
+    keys: RwLock<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    /// Valid whatever is read.
     fixed: HashMap<[u8; 32], Known>,
     /// The last that could be read; nothing before the first.
-    read: RwLock<Option<HashMap<[u8; 32], Known>>>,
+    read: Option<HashMap<[u8; 32], Known>>,
 }
 
 #[derive(Clone)]
@@ -77,14 +82,16 @@ impl Access {
         Self::default()
     }
 
-    /// Callers need a key: one of `fixed`, or one of those that [`Access::replace`] was told last.
+    /// Callers need a key: one of `fixed`, until [`Access::fix`] is told others, or one of those that [`Access::replace`] was
+    /// told last.
     #[must_use]
     pub fn keys(fixed: impl IntoIterator<Item = Key>, clock: SharedClock) -> Self {
-        Self(Some(Arc::new(Keyring {
+        let access = Self(Some(Arc::new(Keyring {
             clock,
-            fixed: known(fixed),
-            read: RwLock::default(),
-        })))
+            keys: RwLock::default(),
+        })));
+        access.fix(fixed);
+        access
     }
 
     /// Whether callers need no key.
@@ -95,9 +102,17 @@ impl Access {
 
     /// From now on these are the keys, besides the fixed ones.
     pub fn replace(&self, keys: impl IntoIterator<Item = Key>) {
+        self.change(|known_keys| known_keys.read = Some(known(keys)));
+    }
+
+    /// From now on these are the fixed keys.
+    pub fn fix(&self, keys: impl IntoIterator<Item = Key>) {
+        self.change(|known_keys| known_keys.fixed = known(keys));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Keys)) {
         if let Some(keyring) = &self.0 {
-            let keys = Some(known(keys));
-            *keyring.read.write().unwrap_or_else(PoisonError::into_inner) = keys;
+            change(&mut keyring.keys.write().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
@@ -146,18 +161,26 @@ impl fmt::Debug for Access {
 impl Keyring {
     fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Principal>, Failure> {
         let hash = hash_key(presented(headers)?);
-        let found = match self.fixed.get(&hash) {
-            Some(found) => Some(found.clone()),
-            None => match &*self.read.read().unwrap_or_else(PoisonError::into_inner) {
-                Some(read) => read.get(&hash).cloned(),
-                None => return Err(unread()),
-            },
-        };
+        let found = self
+            .keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .find(&hash)?;
         let now = self.clock.now_micros();
         found
             .filter(|key| key.expires_at_micros.is_none_or(|end| now < end))
             .map(|key| key.principal)
             .ok_or_else(not_valid)
+    }
+}
+
+impl Keys {
+    fn find(&self, hash: &[u8; 32]) -> Result<Option<Known>, Failure> {
+        match (self.fixed.get(hash), &self.read) {
+            (Some(found), _) => Ok(Some(found.clone())),
+            (None, Some(read)) => Ok(read.get(hash).cloned()),
+            (None, None) => Err(unread()),
+        }
     }
 }
 

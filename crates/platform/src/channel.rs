@@ -1,5 +1,6 @@
 //! Client channels: connected on first use, kept alive, bounded in time, traced.
 
+mod credentials;
 mod deadline;
 
 use std::hash::{BuildHasher, RandomState};
@@ -8,8 +9,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use tonic::transport::{ClientTlsConfig, Endpoint, Uri};
 
-use crate::settings::Secret;
 use crate::telemetry::rpc::ClientTrace;
+pub use credentials::Credentials;
 pub use deadline::Deadlines;
 
 /// A client channel, for any generated client: `ConfigServiceClient::new(channel)`. Clones share the connection.
@@ -30,7 +31,7 @@ pub struct ChannelOptions {
     /// TLS for `https` URIs: the trusted authority and, where asked for, our own certificate.
     pub tls: Option<ClientTlsConfig>,
     /// The API key that every call presents; none when empty.
-    pub api_key: Secret,
+    pub api_key: Credentials,
 }
 
 impl Default for ChannelOptions {
@@ -41,7 +42,7 @@ impl Default for ChannelOptions {
             keepalive_interval: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(5),
             tls: None,
-            api_key: Secret::default(),
+            api_key: Credentials::default(),
         }
     }
 }
@@ -96,23 +97,15 @@ pub fn connect_lazy(uri: &str, options: &ChannelOptions) -> Result<Channel, Chan
         };
         endpoint = endpoint.tls_config(tls.clone()).map_err(tls_error)?;
     }
-    let api_key = credentials(uri, &options.api_key)?;
+    let api_key = options.api_key.clone();
+    if !api_key.is_usable() {
+        return Err(ChannelError::ApiKey { uri: uri.to_owned() });
+    }
     Ok(ClientTrace::new(Deadlines::new(
         endpoint.connect_lazy(),
         uri,
         api_key,
     )))
-}
-
-/// The header that presents `key`; hidden from whoever prints headers.
-fn credentials(uri: &str, key: &Secret) -> Result<Option<HeaderValue>, ChannelError> {
-    if key.is_empty() {
-        return Ok(None);
-    }
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
-        .map_err(|_| ChannelError::ApiKey { uri: uri.to_owned() })?;
-    value.set_sensitive(true);
-    Ok(Some(value))
 }
 
 /// Makes `calls`, all on behalf of one request: a server that has made the change that the first of them asked for answers the others

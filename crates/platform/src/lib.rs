@@ -27,7 +27,7 @@ mod test_rpc;
 
 pub use access::{Access, Principal, Role};
 pub use backoff::Backoff;
-pub use channel::{Channel, ChannelOptions, connect_lazy};
+pub use channel::{Channel, ChannelOptions, Credentials, connect_lazy};
 pub use clock::{Clock, MockClock, SharedClock, SystemClock};
 pub use crypto::install_crypto;
 pub use error::{Code, Failure, FieldViolation};

@@ -1,5 +1,7 @@
 //! Who may call the services of this process: the settings made into [`Access`], and what keeps it up to date.
 
+mod given;
+
 use std::{
     fs::File,
     io::Write,
@@ -9,8 +11,7 @@ use std::{
 };
 
 use assay_platform::{
-    Access, Channel, ChannelOptions, Principal, Role, Secret, SharedClock, Shutdown,
-    access::{Key, Scope, hash_key},
+    Access, Channel, ChannelOptions, Credentials, Secret, SharedClock, Shutdown,
     error::{BoxError, chain},
 };
 use assay_proto::config::v1::{
@@ -19,38 +20,43 @@ use assay_proto::config::v1::{
 use assay_storage::{access_store::AccessStore, config_bus::KeyBus};
 use prost::Message;
 
+use self::given::Given;
 use crate::{
     error::Error,
     output,
     settings::{Auth, AuthMode, Settings},
 };
 
-/// How often keys are asked for: one that was revoked is valid here no longer than this after config knows.
+/// How often keys are asked for, and their files looked at: one that was revoked is valid here no longer than this after config knows.
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// What is decided of who may call.
-#[derive(Clone)]
 pub(super) struct Door {
     /// For the servers.
     pub(super) access: Access,
     /// For calls between services.
-    service_key: Secret,
+    credentials: Credentials,
 }
 
 impl Door {
     /// For a process with every service in it; `is_local` when all listen on loopback only.
-    pub(super) fn embedded(auth: &Auth, is_local: bool, clock: &SharedClock) -> Self {
+    pub(super) fn embedded(auth: &Auth, is_local: bool, clock: &SharedClock, shutdown: &Shutdown) -> Self {
         let by_default = if is_local { AuthMode::Open } else { AuthMode::Keys };
         let mode = auth.mode.unwrap_or(by_default);
         let mut service_key = auth.service_key.clone();
         if service_key.is_empty() {
             service_key = Secret::new(assay_config::new_secret());
         }
-        Self::new(mode, auth, service_key, clock)
+        Self::new(mode, auth, service_key, clock, shutdown)
     }
 
     /// For a process with one service of a cluster.
-    pub(super) fn cluster(auth: &Auth, service: &str, clock: &SharedClock) -> Result<Self, Error> {
+    pub(super) fn cluster(
+        auth: &Auth,
+        service: &str,
+        clock: &SharedClock,
+        shutdown: &Shutdown,
+    ) -> Result<Self, Error> {
         let mode = auth.mode.unwrap_or(AuthMode::Keys);
         match mode {
             AuthMode::Keys if auth.service_key.is_empty() => Err(Error::Setting {
@@ -60,32 +66,32 @@ impl Door {
                      such as from `openssl rand -hex 32`, or set `auth.mode = \"open\"` on a network that you trust"
                 ),
             }),
-            AuthMode::Keys => Ok(Self::new(mode, auth, auth.service_key.clone(), clock)),
+            AuthMode::Keys => Ok(Self::new(mode, auth, auth.service_key.clone(), clock, shutdown)),
             AuthMode::Open => {
                 output::note(format!(
                     "assay {service}: auth.mode is open: whoever reaches its port may do everything"
                 ));
-                Ok(Self::new(mode, auth, auth.service_key.clone(), clock))
+                Ok(Self::new(mode, auth, auth.service_key.clone(), clock, shutdown))
             }
         }
     }
 
-    fn new(mode: AuthMode, auth: &Auth, service_key: Secret, clock: &SharedClock) -> Self {
+    /// What `auth` says; keys that it has from files are read anew until `shutdown`.
+    fn new(
+        mode: AuthMode,
+        auth: &Auth,
+        service_key: Secret,
+        clock: &SharedClock,
+        shutdown: &Shutdown,
+    ) -> Self {
         let access = match mode {
             AuthMode::Open => Access::open(),
-            AuthMode::Keys => {
-                let admin = [(&auth.admin_key, "root", Role::Admin)];
-                let fixed = [(&service_key, "service", Role::Service)]
-                    .into_iter()
-                    .chain(admin);
-                let given = fixed.filter(|(key, ..)| !key.is_empty());
-                Access::keys(
-                    given.map(|(key, name, role)| fixed_key(key, name, role)),
-                    clock.clone(),
-                )
-            }
+            AuthMode::Keys => Access::keys([], clock.clone()),
         };
-        Self { access, service_key }
+        let credentials = Credentials::default();
+        let given = Given::new(auth, service_key, access.clone(), credentials.clone());
+        given.follow(REFRESH, shutdown.clone());
+        Self { access, credentials }
     }
 
     /// Tells the services of `settings`.
@@ -103,7 +109,7 @@ impl Door {
     /// How a service of ours calls another one.
     pub(super) fn channel_options(&self) -> ChannelOptions {
         ChannelOptions {
-            api_key: self.service_key.clone(),
+            api_key: self.credentials.clone(),
             ..ChannelOptions::default()
         }
     }
@@ -219,18 +225,6 @@ fn keep(file: &Path, bytes: &[u8]) {
     }
 }
 
-fn fixed_key(secret: &Secret, name: &str, role: Role) -> Key {
-    Key {
-        hash: hash_key(secret.expose()),
-        principal: Principal {
-            name: name.to_owned(),
-            roles: [role].into(),
-            scope: Scope::All,
-        },
-        expires_at_micros: None,
-    }
-}
-
 /// A new file that its owner alone can read.
 fn secret_file(path: &Path) -> Result<File, Error> {
     let mut options = File::options();
@@ -255,9 +249,8 @@ fn unusable(path: &Path, error: &std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use assay_platform::{Clock, SystemClock};
+    use assay_platform::{Clock, SystemClock, access::hash_key};
     use assay_storage::{access_store::SqlAccessStore, sql::Database};
-    use http::HeaderMap;
 
     use super::*;
 
@@ -268,19 +261,21 @@ mod tests {
         }
     }
 
+    fn embedded(auth: &Auth, is_local: bool) -> Door {
+        Door::embedded(auth, is_local, &SystemClock::shared(), &Shutdown::new())
+    }
+
     #[test]
     fn one_process_on_loopback_is_open_and_nothing_else_is_unless_told() {
-        let clock = SystemClock::shared();
-        assert!(Door::embedded(&auth(None), true, &clock).access.is_open());
-        assert!(!Door::embedded(&auth(None), false, &clock).access.is_open());
-        assert!(
-            !Door::embedded(&auth(Some(AuthMode::Keys)), true, &clock)
-                .access
-                .is_open()
-        );
-        let open = Door::cluster(&auth(Some(AuthMode::Open)), "config", &clock).unwrap();
-        assert!(open.access.is_open());
-        let refused = Door::cluster(&auth(None), "config", &clock).err().unwrap();
+        assert!(embedded(&auth(None), true).access.is_open());
+        assert!(!embedded(&auth(None), false).access.is_open());
+        assert!(!embedded(&auth(Some(AuthMode::Keys)), true).access.is_open());
+        let cluster = |mode| {
+            let clock = SystemClock::shared();
+            Door::cluster(&auth(mode), "config", &clock, &Shutdown::new())
+        };
+        assert!(cluster(Some(AuthMode::Open)).unwrap().access.is_open());
+        let refused = cluster(None).err().unwrap();
         assert_eq!(refused.exit(), assay_platform::Exit::Settings);
         assert!(refused.to_string().contains("auth.service_key"), "{refused}");
     }
@@ -292,7 +287,7 @@ mod tests {
         settings.auth.mode = Some(AuthMode::Keys);
         settings.stores.data_dir = directory.path().to_owned();
         let clock = SystemClock::shared();
-        let door = Door::embedded(&settings.auth, true, &clock);
+        let door = embedded(&settings.auth, true);
         let database = Database::connect("sqlite::memory:", 1).await.unwrap();
         database.migrate().await.unwrap();
         let store = SqlAccessStore::new(database);
@@ -311,18 +306,5 @@ mod tests {
         door.first_key(&settings, &store, &clock).await.unwrap();
         assert!(!path.exists(), "only the first start makes one");
         assert!(SystemClock.now_micros() > 0);
-    }
-
-    #[test]
-    fn the_services_know_each_other_by_their_key() {
-        let clock = SystemClock::shared();
-        let door = Door::embedded(&auth(Some(AuthMode::Keys)), true, &clock);
-        let key = door.channel_options().api_key;
-        let header = format!("Bearer {}", key.expose()).parse().unwrap();
-        let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, header)]);
-        let admitted = door
-            .access
-            .admit("assay.config.v1.AccessService/GetKeyring", &headers);
-        assert_eq!(admitted.unwrap().unwrap().name, "service");
     }
 }

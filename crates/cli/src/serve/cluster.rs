@@ -33,7 +33,7 @@ const MAX_DELAY: Duration = Duration::from_secs(5);
 /// Serves one service until `shutdown`.
 pub(super) async fn serve(service: Service, mut settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
     let clock = SystemClock::shared();
-    let door = Door::cluster(&settings.auth, name(service), &clock)?;
+    let door = Door::cluster(&settings.auth, name(service), &clock, &shutdown)?;
     door.guard(&mut settings);
     let between = door.channel_options();
     let stores = &settings.stores;

@@ -142,6 +142,13 @@ fn what_is_no_key_is_refused_alike() {
         not_valid,
         "revoked"
     );
+    access.fix([key("other", &[Role::Viewer], None)]);
+    assert!(access.admit(GET_FLAG, &bearer("Bearer other")).is_ok());
+    assert_eq!(
+        reason(access.admit(GET_FLAG, &bearer("Bearer fixed"))).1,
+        not_valid,
+        "replaced"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tonic::{ConnectError, Status, TimeoutExpired};
 use tower::Service;
 
+use super::Credentials;
 use crate::error::{BoxError, Code, Failure, UNKNOWN_METHOD, chain};
 
 tokio::task_local! {
@@ -23,11 +24,11 @@ tokio::task_local! {
 pub struct Deadlines<S> {
     inner: S,
     uri: Arc<str>,
-    api_key: Option<HeaderValue>,
+    api_key: Credentials,
 }
 
 impl<S> Deadlines<S> {
-    pub(crate) fn new(inner: S, uri: &str, api_key: Option<HeaderValue>) -> Self {
+    pub(crate) fn new(inner: S, uri: &str, api_key: Credentials) -> Self {
         Self {
             inner,
             uri: uri.into(),
@@ -57,9 +58,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if let Some(key) = &self.api_key {
+        if let Some(key) = self.api_key.header() {
             let headers = request.headers_mut();
-            headers.insert(http::header::AUTHORIZATION, key.clone());
+            headers.insert(http::header::AUTHORIZATION, key);
         }
         if let Ok(key) = REQUEST_KEY.try_with(HeaderValue::clone) {
             request.headers_mut().insert("idempotency-key", key);

@@ -33,6 +33,12 @@ impl Secret {
         self.value.is_empty()
     }
 
+    /// Whether it comes from a file, which may say something else later.
+    #[must_use]
+    pub fn is_from_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// The secret as its file says now; one that came without a file is returned as it is.
     ///
     /// # Errors
@@ -87,6 +93,7 @@ mod tests {
         assert_eq!(secret.expose(), "old");
         std::fs::write(file.path(), "new\r\n").unwrap();
         assert_eq!(secret.reload().unwrap().expose(), "new");
+        assert!(secret.is_from_file() && !Secret::new("plain").is_from_file());
         assert_eq!(Secret::new("plain").reload().unwrap().expose(), "plain");
     }
 }
