@@ -2,6 +2,7 @@
 
 mod living;
 mod matrix;
+mod silence;
 mod tenants;
 
 use std::{
@@ -13,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use assay_proto::config::v1 as pb;
 use assay_tests::{
     eventually,
-    processes::{Processes, SERVICES},
+    processes::{Processes, SERVICES, StoreUrls},
     raw::{Answer, Door},
 };
 use prost::Message;
@@ -34,13 +35,17 @@ struct Guarded {
 
 impl Guarded {
     async fn start(settings: &[(&str, &str)]) -> Result<Self> {
+        Self::start_on(stores().await?, settings).await
+    }
+
+    async fn start_on(stores: StoreUrls, settings: &[(&str, &str)]) -> Result<Self> {
         let mut all = vec![
             ("ASSAY__AUTH__MODE", "keys"),
             ("ASSAY__AUTH__SERVICE_KEY", SERVICE_KEY),
             ("ASSAY__AUTH__ADMIN_KEY", ADMIN_KEY),
         ];
         all.extend(settings);
-        let cluster = Processes::start_with(stores().await?, &all).await?;
+        let cluster = Processes::start_with(stores, &all).await?;
         let endpoints = cluster.endpoints();
         let uris = [
             &endpoints.config,

@@ -4,8 +4,8 @@
 //! blue has, and of its twin, in which `canary` is `absent` and the namespace `blue` is `void`, where there is nothing. The answers must be twins, too:
 //! the words are equally long, so what is encoded around them is the same.
 
-mod blue;
-mod probes;
+pub(super) mod blue;
+pub(super) mod probes;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -45,7 +45,7 @@ fn twin(answer: &Answer) -> Answer {
 }
 
 /// A key of everything in `namespace`.
-fn tenant(id: &str, namespace: &str) -> pb::ApiKey {
+pub(super) fn tenant(id: &str, namespace: &str) -> pb::ApiKey {
     pb::ApiKey {
         id: id.to_owned(),
         roles: vec![pb::Role::Admin.into()],

@@ -107,7 +107,7 @@ fn experiment(namespace: &str, key: &str, flag: &str) -> pb::Experiment {
 }
 
 /// Writes something of every kind down in `namespace`, starts an experiment there, and lets units come and act.
-pub(super) async fn write_down(guarded: &Guarded, key: &str, namespace: &str) -> Result<()> {
+pub(in crate::access) async fn write_down(guarded: &Guarded, key: &str, namespace: &str) -> Result<()> {
     for (name, request) in resources(namespace) {
         let method = format!("assay.config.v1.{name}");
         let answer = guarded.call(Some(key), &method, request).await?;

@@ -10,9 +10,9 @@ use prost::Message;
 use super::blue::{flag, text, unit};
 
 /// A question.
-pub(super) struct Probe {
-    pub(super) method: String,
-    pub(super) request: Vec<u8>,
+pub(in crate::access) struct Probe {
+    pub(in crate::access) method: String,
+    pub(in crate::access) request: Vec<u8>,
     /// Whether it is about one thing, by its key, so that the answer without it is `NOT_FOUND`.
     pub(super) names: bool,
     /// Whether it changes nothing, and who may is told something of the canaries.
@@ -85,7 +85,7 @@ macro_rules! whole {
 }
 
 /// Every question about blue's things, asked in namespace `ns`; those that make something come last.
-pub(super) fn all(ns: &str) -> Vec<Probe> {
+pub(in crate::access) fn all(ns: &str) -> Vec<Probe> {
     let mut probes = reads(ns);
     probes.extend(lists(ns));
     probes.extend(changes(ns));
