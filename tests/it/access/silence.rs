@@ -8,6 +8,7 @@ use assay_tests::{
     servers::{Etcd, Postgres, Redis},
 };
 use futures::future::try_join_all;
+use sea_orm::{ConnectionTrait as _, Database};
 use tonic::Code;
 
 use super::{
@@ -16,15 +17,18 @@ use super::{
 };
 
 /// What tells of the inside: names of stores and of their drivers, words of SQL, hosts, paths, and where in the source.
-const INSIDE: [&str; 17] = [
+const INSIDE: [&str; 20] = [
     "postgres",
+    "database",
+    "pool",
+    "connection",
     "sqlx",
     "sea_orm",
-    "sea-orm",
     "sqlstate",
     "select ",
     "insert ",
     "relation",
+    "audit_log",
     "redis",
     "xadd",
     "etcd",
@@ -52,7 +56,6 @@ fn check(answers: &[(String, Answer)], away: &[(&str, &str)]) -> Result<()> {
         let inside = INSIDE.iter().find(|word| told.contains(*word));
         ensure!(inside.is_none(), "{method} tells of {inside:?}: {answer:?}");
         ensure!(!answer.reason.is_empty(), "{method} gives no reason: {answer:?}");
-        ensure!(answer.code != Code::Internal, "{method}: {answer:?}");
     }
     for (of, reason) in away {
         let found = answers.iter().find(|(method, _)| method.ends_with(of));
@@ -75,6 +78,7 @@ async fn s11_what_is_away_is_not_told_where() -> Result<()> {
     blue::write_down(&guarded, &key, "blue").await?;
 
     analysis_away(&mut guarded, &key).await?;
+    statement_refused(&guarded, &key, &postgres).await?;
     redis.stop().await?;
     let log = ("IngestService/RecordEvents", "LOG_UNAVAILABLE");
     check(&all(&guarded, &key).await?, &[log])?;
@@ -117,4 +121,18 @@ async fn analysis_away(guarded: &mut Guarded, key: &str) -> Result<()> {
     ensure!(inside.is_none(), "{inside:?}: {said:?}");
     guarded.cluster.begin("analysis").await?;
     guarded.settle(key, true).await
+}
+
+/// A statement that the database refuses is a bug or a hand in it; what it says of its tables stays inside.
+async fn statement_refused(guarded: &Guarded, key: &str, postgres: &Postgres) -> Result<()> {
+    let database = Database::connect(postgres.url()).await?;
+    database
+        .execute_unprepared("alter table audit_log rename to elsewhere")
+        .await?;
+    let internal = ("AuditService/ListAudit", "INTERNAL");
+    check(&all(guarded, key).await?, &[internal])?;
+    database
+        .execute_unprepared("alter table elsewhere rename to audit_log")
+        .await?;
+    Ok(())
 }
