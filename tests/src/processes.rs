@@ -162,10 +162,10 @@ impl Processes {
         let ours = self.settings.iter();
         env.extend(ours.map(|(name, value)| (name.as_str(), value.as_str())));
         env.extend(more);
-        let mut process = Process::assay(&["serve", kind], &env)?;
-        process.wait_for_line("listens on", START).await?;
-        self.node(service)?.process = Some(process);
-        Ok(())
+        let process = Process::assay(&["serve", kind], &env)?;
+        // Here before it listens: one that ends at once can be asked how.
+        let process = self.node(service)?.process.insert(process);
+        process.wait_for_line("listens on", START).await.map(drop)
     }
 
     fn node(&mut self, service: &str) -> Result<&mut Node> {

@@ -22,7 +22,8 @@ use tonic::Code;
 
 use crate::eventually;
 
-const FLAG: &str = "checkout";
+/// The flag of the experiment.
+pub const FLAG: &str = "checkout";
 const DEADLINE: Duration = Duration::from_secs(60);
 const UNITS: usize = 400;
 
@@ -345,6 +346,26 @@ pub async fn expose(
     let used: BTreeSet<_> = variants.values().cloned().collect();
     ensure!(used.len() == 2, "all units got {used:?}");
     Ok(variants)
+}
+
+/// Changes the text of the flag, and nothing of what anybody gets: another generation.
+///
+/// # Errors
+/// What was refused.
+pub async fn touch(client: &Client) -> Result<()> {
+    let request = config::GetFlagRequest {
+        key: FLAG.into(),
+        ..Default::default()
+    };
+    let found = client.flags().get_flag(request).await?.into_inner();
+    let mut flag = found.flag.context("no flag")?;
+    flag.description = format!("seen at version {}", flag.version);
+    let request = config::UpdateFlagRequest {
+        flag: Some(flag),
+        update_mask: None,
+    };
+    client.flags().update_flag(request).await?;
+    Ok(())
 }
 
 /// Whether a unit buys, and for how much: any fixed rule will do.

@@ -52,6 +52,20 @@ points! {
     ConfigBeforeDue = "config.before_due",
     /// What was due is done.
     ConfigAfterDue = "config.after_due",
+    /// Exposures of some requests are taken together, and none is in the spool.
+    AssignmentBeforeSpool = "assignment.before_spool",
+    /// They are in the spool; nobody who waits for that was told.
+    AssignmentAfterSpool = "assignment.after_spool",
+    /// A round of entries is packed, and none is in the log.
+    AssignmentBeforeAppend = "assignment.before_append",
+    /// The log has said that it has the round; the spool's cursor stands before it.
+    AssignmentAfterAppend = "assignment.after_append",
+    /// The cursor stands behind the round.
+    AssignmentAfterAcknowledge = "assignment.after_acknowledge",
+    /// The new snapshot file is written beside the old one.
+    AssignmentBeforeRename = "assignment.before_rename",
+    /// It is in its place.
+    AssignmentAfterRename = "assignment.after_rename",
 }
 
 /// The process is at `point`. It dies here if it was started to.

@@ -6,6 +6,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use assay_failpoint::{Point, reach};
 use assay_platform::{Backoff, Shutdown, error::chain, telemetry::link_span};
 use assay_storage::{
     Error,
@@ -50,7 +51,9 @@ impl Shipper {
                 }
             };
             if round.end.is_some() {
+                reach(Point::AssignmentBeforeAppend);
                 self.deliver(&round).await;
+                reach(Point::AssignmentAfterAppend);
             } else if stop.is_triggered() {
                 return;
             } else {
@@ -166,6 +169,7 @@ impl Shipper {
                 "frames of the spool that are no exposures were passed over"
             );
         }
+        reach(Point::AssignmentAfterAcknowledge);
         self.queue.count_acknowledged(round.own_records);
         if round.recovered_records > 0 {
             self.queue.count_recovered(round.recovered_records);

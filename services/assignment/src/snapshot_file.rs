@@ -15,6 +15,7 @@ use std::{
 };
 
 use assay_core::key::Namespace;
+use assay_failpoint::{Point, reach};
 use assay_platform::{Shutdown, error::chain};
 use assay_storage::config_bus::{Manifest, Value};
 use bytes::{Buf, BufMut, Bytes};
@@ -62,7 +63,9 @@ pub(crate) fn write(path: &Path, saved: &Saved) -> io::Result<()> {
     file.write_all(&encode(saved))?;
     file.sync_all()?;
     drop(file);
+    reach(Point::AssignmentBeforeRename);
     fs::rename(&beside, path)?;
+    reach(Point::AssignmentAfterRename);
     File::open(directory)?.sync_all()
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use assay_failpoint::{Point, reach};
 use assay_platform::error::chain;
 use assay_storage::Error;
 use tokio::sync::Notify;
@@ -25,7 +26,9 @@ impl Writer {
     pub(super) fn run(mut self) {
         let mut failing = false;
         while let Some(taken) = self.queue.take() {
+            reach(Point::AssignmentBeforeSpool);
             let written = self.write_all(&taken.items);
+            reach(Point::AssignmentAfterSpool);
             taken.done();
             match written {
                 Ok(()) => failing = false,
