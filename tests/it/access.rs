@@ -5,13 +5,12 @@ mod matrix;
 mod silence;
 mod tenants;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use assay_proto::config::v1 as pb;
+use assay_core::time::Timestamp;
+use assay_platform::{Clock as _, SystemClock};
+use assay_proto::{config::v1 as pb, convert::timestamp};
 use assay_tests::{
     eventually,
     processes::{Processes, SERVICES, StoreUrls},
@@ -121,5 +120,6 @@ fn key(id: &str, role: pb::Role) -> pb::ApiKey {
 }
 
 fn from_now(time: Duration) -> prost_types::Timestamp {
-    (SystemTime::now() + time).into()
+    let now = SystemClock.now_micros() + i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    timestamp(Timestamp::from_micros(now))
 }

@@ -1,13 +1,20 @@
 //! The questions: every method that names something, with blue's names.
+#![expect(
+    clippy::needless_update,
+    reason = "the macros are for requests that have more fields, too"
+)]
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use assay_proto::{
     analysis::v1 as analysis, assignment::v1 as assignment, config::v1 as pb, ingest::v1 as ingest,
 };
 use prost::Message;
 
-use super::blue::{flag, text, unit};
+use super::{
+    super::from_now,
+    blue::{flag, text, unit},
+};
 
 /// A question.
 pub(in crate::access) struct Probe {
@@ -246,7 +253,7 @@ fn traffic(ns: &str) -> Vec<Probe> {
             experiment_key: "canary-experiment".to_owned(),
             variant_key: "a".to_owned(),
             unit: unit("red-unit"),
-            time: Some(std::time::SystemTime::now().into()),
+            time: Some(from_now(Duration::ZERO)),
             ..Default::default()
         }],
     };
