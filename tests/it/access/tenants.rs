@@ -212,8 +212,30 @@ async fn keys(guarded: &Guarded, red: &str) -> Result<()> {
         .call(Some(red), &method("CreateApiKey"), create.encode_to_vec())
         .await?;
     ensure!(made.reason == "NAMESPACE_NOT_FOUND", "{made:?}");
+    shared_key(guarded, red).await?;
     let who = guarded.call(Some(red), &method("WhoAmI"), Vec::new()).await?;
     ensure!(who.contains("red") && !who.contains("blue"), "{who:?}");
+    Ok(())
+}
+
+/// A key for both is in both trails, and red's does not tell that blue has it, too.
+async fn shared_key(guarded: &Guarded, red: &str) -> Result<()> {
+    let key = pb::ApiKey {
+        namespaces: vec!["blue".to_owned(), "red".to_owned()],
+        ..tenant("shared", "red")
+    };
+    guarded.make(key).await?;
+    let request = pb::ListAuditRequest {
+        namespace: "red".to_owned(),
+        resource: "key/shared".to_owned(),
+        ..Default::default()
+    };
+    let method = "assay.config.v1.AuditService/ListAudit";
+    let answer = guarded.call(Some(red), method, request.encode_to_vec()).await?;
+    ensure!(
+        answer.contains("key.create") && !answer.contains("blue"),
+        "{answer:?}"
+    );
     Ok(())
 }
 

@@ -68,6 +68,17 @@ async fn an_id_and_a_hash_are_used_once(store: &dyn AccessStore) {
         "{row:?}"
     );
     assert!(!row.after.contains("hash"), "{row:?}");
+    for (here, elsewhere) in [("law-keys", "other"), ("other", "law-keys")] {
+        let namespace = Namespace::new(here).expect("key");
+        let filter = AuditFilter::default();
+        let rows = store.trail(&namespace, &filter, None, 10).await.expect("trail");
+        assert_eq!(rows.len(), 1, "{here} has a row of a key that is for it");
+        let told = format!("{rows:?}");
+        assert!(
+            told.contains(&format!("\\\"{here}\\\"")) && !told.contains(&format!("\\\"{elsewhere}\\\"")),
+            "{here} is told of {elsewhere}: {told}"
+        );
+    }
 }
 
 async fn a_key_is_revoked_once(store: &dyn AccessStore) {

@@ -241,7 +241,8 @@ impl Walk {
     }
 }
 
-/// Appends the audit row of a key's change.
+/// Appends the audit row of a key's change to the trail of each namespace that the key is for; of one for all namespaces to the default's. No trail
+/// tells of the other namespaces.
 async fn record(
     transaction: &Transaction,
     key: &ApiKey,
@@ -249,19 +250,24 @@ async fn record(
     at: Timestamp,
     before: Option<&ApiKey>,
 ) -> Result<(), Error> {
-    let first = key.namespaces.as_ref().and_then(|names| names.first());
-    let namespace = match first {
-        Some(name) => {
-            Namespace::new(name.as_str()).map_err(|error| corrupt("a namespace", error.to_string()))?
-        }
-        None => Namespace::default(),
+    let default = Namespace::default();
+    let mut names: Vec<_> = match &key.namespaces {
+        Some(names) => names.iter().map(String::as_str).collect(),
+        None => vec![default.as_str()],
     };
-    let generation = lock(transaction, &namespace).await?;
-    let documents = (
-        vec![(subject(&key.id), before.map(document))],
-        vec![(subject(&key.id), Some(document(key)))],
-    );
-    audit::append(transaction, &namespace, generation, at, audit, documents).await
+    // In one order, so that two such changes do not wait for each other.
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let namespace = Namespace::new(name).map_err(|error| corrupt("a namespace", error.to_string()))?;
+        let generation = lock(transaction, &namespace).await?;
+        let documents = (
+            vec![(subject(&key.id), before.map(|before| document(before, name)))],
+            vec![(subject(&key.id), Some(document(key, name)))],
+        );
+        audit::append(transaction, &namespace, generation, at, audit, documents).await?;
+    }
+    Ok(())
 }
 
 /// Locks the row of `namespace`, which is made when there is none, and returns its generation.
@@ -278,11 +284,11 @@ async fn lock(transaction: &Transaction, namespace: &Namespace) -> Result<u64, E
         .map_err(classify)
 }
 
-/// What the trail says of a key: all but its hash.
-fn document(key: &ApiKey) -> String {
+/// What the trail of `namespace` says of a key: all but its hash, and its other namespaces.
+fn document(key: &ApiKey, namespace: &str) -> String {
     serde_json::json!({
         "roles": key.roles,
-        "namespaces": key.namespaces,
+        "namespaces": key.namespaces.as_ref().map(|_| [namespace]),
         "expires_us": key.expires_at.map(Timestamp::micros),
         "revoked_us": key.revoked_at.map(Timestamp::micros),
     })
