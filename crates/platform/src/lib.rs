@@ -32,7 +32,7 @@ pub use clock::{Clock, MockClock, SharedClock, SystemClock};
 pub use crypto::install_crypto;
 pub use error::{Code, Failure, FieldViolation};
 pub use exit::Exit;
-pub use server::{Health, Server};
+pub use server::{Health, Limits, Server};
 pub use settings::{Check, Secret, SettingsError};
 pub use shutdown::Shutdown;
 pub use telemetry::{Telemetry, TelemetrySettings};

@@ -18,6 +18,7 @@ mod connections;
 mod deadline;
 mod health;
 mod in_flight;
+mod limits;
 mod refusal;
 mod stack;
 mod unary;
@@ -35,6 +36,8 @@ pub use bind::{BindError, bind};
 use connections::Connections;
 pub use health::Health;
 use in_flight::InFlight;
+use limits::Gate;
+pub use limits::Limits;
 use stack::Stack;
 use unary::Ways;
 pub use unary::{After, Unary};
@@ -54,7 +57,7 @@ pub struct Server {
     workers: usize,
     access: Option<Access>,
     accept_http1: bool,
-    max_connection_age: Option<Duration>,
+    limits: Limits,
     drain_pause: Duration,
     drain_deadline: Duration,
     draining: Shutdown,
@@ -107,7 +110,7 @@ impl Server {
             workers: 0,
             access: None,
             accept_http1: false,
-            max_connection_age: None,
+            limits: Limits::default(),
             drain_pause: Duration::ZERO,
             drain_deadline: DRAIN_DEADLINE,
             draining: Shutdown::new(),
@@ -164,10 +167,10 @@ impl Server {
         self
     }
 
-    /// Asks clients to reconnect after this time, so that new replicas get their share.
+    /// What it takes at most; the defaults of [`Limits`] unless called.
     #[must_use]
-    pub fn max_connection_age(mut self, age: Duration) -> Self {
-        self.max_connection_age = Some(age);
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -242,10 +245,12 @@ impl Server {
             routes = reflect(routes, &self.descriptors)
                 .map_err(|source| ServeError::Descriptors { name, source })?;
         }
+        let gate = Gate::new(&self.limits);
+        let ways = Ways::new(gate, in_flight.clone(), self.access, self.short, routes);
         let connections = Connections {
-            stack: Stack::new(Ways::new(self.access, self.short, routes), in_flight.clone()),
+            stack: Stack::new(ways, in_flight.clone()),
             http: connections::http(self.accept_http1),
-            max_age: self.max_connection_age,
+            max_age: self.limits.max_connection_age,
             draining: self.draining,
         };
         Ok(async move {

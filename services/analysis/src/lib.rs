@@ -83,6 +83,7 @@ pub async fn serve(
     let health = Health::new([SERVICE_NAME]);
     let mut server = Server::new("assay-analysis", listener, health.clone())
         .access(settings.access)
+        .limits(settings.limits)
         .routes(Routes::new(AnalysisServiceServer::new(grpc::Grpc(analysis))));
     if settings.reflection.unwrap_or(false) {
         server = server.reflection([assay_proto::DESCRIPTORS]);

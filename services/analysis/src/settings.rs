@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use assay_platform::{Access, Check};
+use assay_platform::{Access, Check, Limits};
 use serde::Deserialize;
 
 const READERS: RangeInclusive<usize> = 1..=1_024;
@@ -36,6 +36,8 @@ pub struct Settings {
     pub trim_interval: Duration,
     /// Whether to answer gRPC reflection. When not set: while one process runs every service, and not in a cluster.
     pub reflection: Option<bool>,
+    /// What it takes at most.
+    pub limits: Limits,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -51,6 +53,7 @@ impl Settings {
         check.duration("poll_interval", self.poll_interval, &POLL_INTERVAL);
         check.duration("settle", self.settle, &SETTLE);
         check.duration("trim_interval", self.trim_interval, &TRIM_INTERVAL);
+        check.join(self.limits.check("analysis.limits"));
         check
     }
 }
@@ -66,6 +69,7 @@ impl Default for Settings {
             settle: Duration::from_secs(1),
             trim_interval: Duration::from_secs(10),
             reflection: None,
+            limits: Limits::default(),
             access: Access::open(),
         }
     }

@@ -129,6 +129,7 @@ pub async fn serve(
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let mut server = Server::new("assay-assignment", listener, health)
         .access(settings.access)
+        .limits(settings.limits)
         .routes(Routes::new(service))
         .unary(grpc::Hot(assignments))
         .workers(settings.workers);

@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, time::Duration};
 
-use assay_platform::{Access, Check, server::DRAIN_DEADLINE, settings::duration, shutdown::WORK_DEADLINE};
+use assay_platform::{
+    Access, Check, Limits, server::DRAIN_DEADLINE, settings::duration, shutdown::WORK_DEADLINE,
+};
 use serde::Deserialize;
 
 const WORKERS: RangeInclusive<usize> = 0..=256;
@@ -28,6 +30,8 @@ pub struct Settings {
     pub reflection: Option<bool>,
     /// Threads that answer calls, 0 to 256, each on a core of its own at best; 0 shares those of the process.
     pub workers: usize,
+    /// What it takes at most.
+    pub limits: Limits,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -76,6 +80,7 @@ impl Settings {
         check.duration("compare_interval", self.compare_interval, &COMPARE_INTERVAL);
         check.duration("callers_interval", self.callers_interval, &CALLERS_INTERVAL);
         check.join(self.exposures.check());
+        check.join(self.limits.check("assignment.limits"));
         check
     }
 }
@@ -106,6 +111,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
             reflection: None,
             workers: std::thread::available_parallelism().map_or(1, NonZero::get),
+            limits: Limits::default(),
             access: Access::open(),
             bus_wait: Duration::from_secs(1),
             compare_interval: Duration::from_secs(300),

@@ -110,6 +110,7 @@ pub async fn serve(
     let health = Health::new(grpc::SERVICES);
     let mut server = Server::new("assay-config", listener, health.clone())
         .access(settings.access)
+        .limits(settings.limits)
         .routes(grpc::routes(&truth, &signals, &fences, &keys));
     if settings.reflection.unwrap_or(false) {
         server = server.reflection([assay_proto::DESCRIPTORS]);

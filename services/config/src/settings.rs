@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use assay_core::winner::Thresholds;
-use assay_platform::{Access, Check};
+use assay_platform::{Access, Check, Limits};
 use serde::Deserialize;
 
 const RECONCILE_SECONDS: RangeInclusive<u64> = 1..=3_600;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub callers_window: Duration,
     /// Whether to answer gRPC reflection. When not set: while one process runs every service, and not in a cluster.
     pub reflection: Option<bool>,
+    /// What it takes at most.
+    pub limits: Limits,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -55,6 +57,7 @@ impl Default for Settings {
             winner_srm_p_value: Thresholds::default().srm_p_value,
             callers_window: Duration::from_secs(3_600),
             reflection: None,
+            limits: Limits::default(),
             access: Access::open(),
         }
     }
@@ -75,6 +78,7 @@ impl Settings {
         check.number("winner_probability", self.winner_probability, &PROBABILITY);
         check.number("winner_lift", self.winner_lift, &LIFT);
         check.number("winner_srm_p_value", self.winner_srm_p_value, &SRM_P_VALUE);
+        check.join(self.limits.check("config.limits"));
         check
     }
 

@@ -59,6 +59,7 @@ pub async fn serve(
     let health = Health::new([SERVICE_NAME]);
     let mut server = Server::new("assay-ingest", listener, health.clone())
         .access(settings.access)
+        .limits(settings.limits)
         .routes(Routes::new(service));
     if settings.reflection.unwrap_or(false) {
         server = server.reflection([assay_proto::DESCRIPTORS]);

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use assay_platform::{Access, Check};
+use assay_platform::{Access, Check, Limits};
 use serde::Deserialize;
 
 /// One minute to a year.
@@ -24,6 +24,8 @@ pub struct Settings {
     pub lateness_allowance: Duration,
     /// Whether to answer gRPC reflection. When not set: while one process runs every service, and not in a cluster.
     pub reflection: Option<bool>,
+    /// What it takes at most.
+    pub limits: Limits,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -37,6 +39,7 @@ impl Default for Settings {
             imports: None,
             lateness_allowance: Duration::from_secs(72 * 3600),
             reflection: None,
+            limits: Limits::default(),
             access: Access::open(),
         }
     }
@@ -48,6 +51,7 @@ impl Settings {
         let mut check = Check::section("ingest");
         check.server("config_endpoint", &self.config_endpoint);
         check.duration("lateness_allowance", self.lateness_allowance, &LATENESS);
+        check.join(self.limits.check("ingest.limits"));
         check
     }
 

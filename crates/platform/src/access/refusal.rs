@@ -12,6 +12,7 @@ pub(crate) fn refusal<B>(request: &Request<B>, failure: Failure) -> Response<Bod
     }
     let status = match failure.code {
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::FORBIDDEN,
     };

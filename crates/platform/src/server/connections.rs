@@ -41,7 +41,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Connections {
     pub(super) stack: Stack,
     pub(super) http: auto::Builder<TokioExecutor>,
-    pub(super) max_age: Option<Duration>,
+    pub(super) max_age: Duration,
     pub(super) draining: Shutdown,
 }
 
@@ -142,11 +142,8 @@ impl Connections {
 }
 
 /// Resolves `max_age` from now, a tenth earlier or later so that clients do not come back all at once.
-async fn grown_old(max_age: Option<Duration>) {
-    match max_age {
-        Some(age) => tokio::time::sleep(age.mul_f64(rand::random_range(0.9..1.1))).await,
-        None => std::future::pending().await,
-    }
+async fn grown_old(max_age: Duration) {
+    tokio::time::sleep(max_age.mul_f64(rand::random_range(0.9..1.1))).await;
 }
 
 /// Resolves when there is no call under way after a grace, and not before.

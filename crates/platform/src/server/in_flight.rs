@@ -20,12 +20,15 @@ const OTHER: &str = "other methods";
 
 /// The number of calls under way, by method. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct InFlight(Arc<RwLock<HashMap<String, Arc<AtomicUsize>>>>);
+pub(super) struct InFlight {
+    methods: Arc<RwLock<HashMap<String, Arc<AtomicUsize>>>>,
+    all: Arc<AtomicUsize>,
+}
 
 impl InFlight {
     /// The methods with calls under way and how many, by name.
     pub(super) fn list(&self) -> Vec<(String, usize)> {
-        let methods = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let methods = self.methods.read().unwrap_or_else(PoisonError::into_inner);
         let counts = methods
             .iter()
             .map(|(name, n)| (name.clone(), n.load(Ordering::Relaxed)));
@@ -34,10 +37,15 @@ impl InFlight {
         counts
     }
 
+    /// How many calls are under way.
+    pub(super) fn count(&self) -> usize {
+        self.all.load(Ordering::Relaxed)
+    }
+
     /// Counts a call, also in `of_connection`, until the result is dropped.
     fn enter(&self, path: &str, of_connection: &Arc<AtomicUsize>) -> Call {
         let of_method = self.known(path).unwrap_or_else(|| self.add(path));
-        let counters = [of_method, of_connection.clone()];
+        let counters = [of_method, of_connection.clone(), self.all.clone()];
         for counter in &counters {
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -45,7 +53,7 @@ impl InFlight {
     }
 
     fn known(&self, path: &str) -> Option<Arc<AtomicUsize>> {
-        self.0
+        self.methods
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(name(path))
@@ -53,7 +61,7 @@ impl InFlight {
     }
 
     fn add(&self, path: &str) -> Arc<AtomicUsize> {
-        let mut methods = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut methods = self.methods.write().unwrap_or_else(PoisonError::into_inner);
         let name = if methods.len() < MAX_METHODS {
             name(path)
         } else {
@@ -69,7 +77,7 @@ fn name(path: &str) -> &str {
 
 /// One call under way.
 #[derive(Debug)]
-pub(super) struct Call([Arc<AtomicUsize>; 2]);
+pub(super) struct Call([Arc<AtomicUsize>; 3]);
 
 impl Drop for Call {
     fn drop(&mut self) {
@@ -178,7 +186,7 @@ mod tests {
         let calls: Vec<_> = (0..10_000)
             .map(|n| in_flight.enter(&format!("/x/{n}"), &Arc::default()))
             .collect();
-        assert!(in_flight.0.read().unwrap().len() <= MAX_METHODS + 1);
+        assert!(in_flight.methods.read().unwrap().len() <= MAX_METHODS + 1);
         assert_eq!(
             in_flight.list().iter().map(|(_, n)| n).sum::<usize>(),
             calls.len()

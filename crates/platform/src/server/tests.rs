@@ -122,6 +122,48 @@ async fn r2_an_idle_peer_that_never_hangs_up_does_not_delay_the_end() {
 }
 
 #[tokio::test]
+async fn a_call_too_many_is_refused_at_once_and_health_is_answered() {
+    let gate = Gate::closed();
+    let limits = Limits {
+        max_calls: 2,
+        ..Limits::default()
+    };
+    let running = start(&gate, |server| server.limits(limits)).await;
+    let calls = [(); 2].map(|()| tokio::spawn(pass(running.channel())));
+    for _ in &calls {
+        gate.arrival().await;
+    }
+    // Nothing opens the gate: only a refusal can answer.
+    assert_eq!(pass(running.channel()).await, Code::ResourceExhausted);
+    assert_eq!(health_of(&running, READY).await, ServingStatus::Serving);
+    gate.open.add_permits(3);
+    for call in calls {
+        assert_eq!(call.await.unwrap(), Code::Ok);
+    }
+    assert_eq!(pass(running.channel()).await, Code::Ok, "there is room again");
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_has_its_calls_in_a_second() {
+    let gate = Gate::closed();
+    gate.open.add_permits(10);
+    let limits = Limits {
+        calls_per_second: 1,
+        ..Limits::default()
+    };
+    let running = start(&gate, |server| server.limits(limits)).await;
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(pass(running.channel()).await);
+    }
+    assert_eq!(answers[0], Code::Ok);
+    assert!(answers.contains(&Code::ResourceExhausted), "{answers:?}");
+    assert_eq!(health_of(&running, READY).await, ServingStatus::Serving);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_caller_that_does_not_wait_any_more_is_told_so() {
     let running = start(&Gate::closed(), |server| server).await;
     let request = http::Request::post(GATE)
@@ -138,7 +180,10 @@ async fn a_caller_that_does_not_wait_any_more_is_told_so() {
 async fn an_old_connection_is_closed_though_its_peer_would_keep_it() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let running = start(&Gate::closed(), |server| {
-        server.max_connection_age(Duration::from_millis(20))
+        server.limits(Limits {
+            max_connection_age: Duration::from_millis(20),
+            ..Limits::default()
+        })
     })
     .await;
     let mut peer = tokio::net::TcpStream::connect(running.uri.trim_start_matches("http://"))

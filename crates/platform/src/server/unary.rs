@@ -15,17 +15,24 @@ use hyper::body::Incoming;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::transport::server::TcpConnectInfo;
 use tower::Service;
 
 use super::deadline::Deadline;
+use super::in_flight::InFlight;
+use super::limits::Gate;
 use super::refusal::Explained;
 use crate::access::{Access, Principal, refusal};
+use crate::error::Failure;
 
 /// Larger messages go through the routes.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// A message on the wire begins with whether it is compressed (1 byte) and its length (4 bytes, big-endian).
 const PREFIX: usize = 5;
+
+/// What the methods of health begin with.
+const HEALTH: &str = "/grpc.health.";
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
@@ -54,15 +61,25 @@ pub trait Unary: Send + Sync + 'static {
 /// Takes each call that `access` admits the short way or through the routes.
 #[derive(Clone)]
 pub(super) struct Ways {
+    gate: Arc<Gate>,
+    in_flight: InFlight,
     access: Option<Access>,
     short: Option<Arc<dyn Unary>>,
     routes: LongWay,
 }
 
 impl Ways {
-    pub(super) fn new(access: Option<Access>, short: Option<Arc<dyn Unary>>, routes: Routes) -> Self {
+    pub(super) fn new(
+        gate: Gate,
+        in_flight: InFlight,
+        access: Option<Access>,
+        short: Option<Arc<dyn Unary>>,
+        routes: Routes,
+    ) -> Self {
         let routes = Deadline::new(Explained::new(routes.prepare()));
         Self {
+            gate: Arc::new(gate),
+            in_flight,
             access,
             short,
             routes,
@@ -80,12 +97,8 @@ impl Service<Request<Incoming>> for Ways {
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> WaysFuture {
-        if let Some(access) = &self.access {
-            match access.admit(request.uri().path(), request.headers()) {
-                Ok(None) => {}
-                Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
-                Err(failure) => return WaysFuture::Refused(Some(Box::new(refusal(&request, failure)))),
-            }
+        if let Err(failure) = self.admit(&mut request) {
+            return WaysFuture::Refused(Some(Box::new(refusal(&request, failure))));
         }
         let short = self
             .short
@@ -101,6 +114,29 @@ impl Service<Request<Incoming>> for Ways {
             short,
             routes: self.routes.clone(),
         }))
+    }
+}
+
+impl Ways {
+    /// Whether the call may come in, with who makes it. Health is asked when it matters most: it always may.
+    fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+        let is_health = request.uri().path().starts_with(HEALTH);
+        if !is_health {
+            self.gate.admit(self.in_flight.count())?;
+        }
+        let caller = match &self.access {
+            Some(access) => access.admit(request.uri().path(), request.headers())?,
+            None => None,
+        };
+        if !is_health {
+            let peer = request.extensions().get::<TcpConnectInfo>();
+            let peer = peer.and_then(TcpConnectInfo::remote_addr).map(|peer| peer.ip());
+            self.gate.admit_caller(caller.as_deref(), peer)?;
+        }
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller);
+        }
+        Ok(())
     }
 }
 
