@@ -35,7 +35,8 @@ lint: ## Check format, clippy, docs, who imports whom, and what may not be in th
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	cargo test --workspace --locked --test it -- edges::
 
-bench: ## Measure
+bench: ## Measure, each figure beside its limit; installs etcd, Redis and PostgreSQL if they are missing, as `test` does
+	tools/install-servers.sh
 	cargo bench --locked -p assay-tests
 
 proto: ## Check the .proto files (buf, rules STANDARD)

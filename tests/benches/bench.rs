@@ -2,6 +2,7 @@
 
 mod analysis;
 mod assign;
+mod control;
 mod evaluation;
 mod load;
 
@@ -11,10 +12,11 @@ use std::time::Duration;
 type Part = (&'static str, fn() -> anyhow::Result<()>);
 
 /// The parts, each by the name that chooses it: `cargo bench -p assay-tests -- assign`.
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 4] = [
     ("evaluation", evaluation::run),
     ("assign", assign::run),
     ("analysis", analysis::run),
+    ("control", control::run),
 ];
 
 #[expect(

@@ -64,7 +64,7 @@ pub(crate) fn configuration(n: usize) -> anyhow::Result<Configuration> {
     })
 }
 
-fn flag(i: usize) -> anyhow::Result<Flag> {
+pub(crate) fn flag(i: usize) -> anyhow::Result<Flag> {
     let variation = |key: &str, value: bool| {
         anyhow::Ok(Variation {
             key: VariantKey::new(key)?,
@@ -91,7 +91,7 @@ fn flag(i: usize) -> anyhow::Result<Flag> {
     })
 }
 
-fn experiment(i: usize) -> anyhow::Result<Experiment> {
+pub(crate) fn experiment(i: usize) -> anyhow::Result<Experiment> {
     let variant = |key: &str, value: bool| {
         anyhow::Ok(Variant {
             key: VariantKey::new(key)?,
