@@ -28,6 +28,7 @@ pub mod record;
 pub mod rollback;
 pub mod schedule;
 pub mod segment;
+mod sharded;
 pub mod snapshot;
 pub mod time;
 pub mod traffic;

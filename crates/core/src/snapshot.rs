@@ -13,8 +13,10 @@ use crate::{
     key::{ExperimentKey, FlagKey, Namespace, Unit, UnitKind, VariantKey},
     layer::{self, BucketRange},
     segment::{Audience, Segment},
+    sharded::Sharded,
     value::{Attributes, Value, ValueType},
 };
+use compile::Parts;
 
 /// What was published: the input of [`Snapshot::compile`].
 #[derive(Debug, Clone, Default)]
@@ -48,9 +50,21 @@ pub struct Snapshot {
     namespace: Namespace,
     generation: u64,
     partition_seed: Seed,
-    by_flag: HashMap<FlagKey, Target>,
-    by_experiment: HashMap<ExperimentKey, Target>,
-    remembers: bool,
+    by_flag: Sharded<FlagKey, Target>,
+    by_experiment: Sharded<ExperimentKey, Target>,
+    /// How many of its experiments ask what is remembered, or wait to be remembered.
+    n_remembering: usize,
+    /// What flags and experiments refer to.
+    parts: Arc<Parts>,
+}
+
+/// A flag and the experiments on it as they are after a change.
+#[derive(Debug, Clone)]
+pub struct Group<'a> {
+    /// The flag.
+    pub flag: &'a Flag,
+    /// All experiments on it.
+    pub experiments: Vec<&'a Experiment>,
 }
 
 /// What a key leads to.
@@ -173,6 +187,20 @@ impl Snapshot {
         compile::compile(configuration)
     }
 
+    /// The snapshot of `generation`, which has no more the experiments `gone`, but as they stand in the `groups`: the flags that have
+    /// changed or whose experiments have. All that they refer to is as it was. It is what [`Snapshot::compile`] would make of everything, for
+    /// the price of the change.
+    ///
+    /// Nothing when any of it would be rejected: then compile everything.
+    pub fn revised<'a>(
+        &self,
+        generation: u64,
+        groups: impl IntoIterator<Item = Group<'a>>,
+        gone: impl IntoIterator<Item = &'a ExperimentKey>,
+    ) -> Option<Self> {
+        compile::revise(self, generation, groups, gone)
+    }
+
     /// The namespace.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
@@ -195,7 +223,7 @@ impl Snapshot {
 
     /// Whether any of its answers depends on what is remembered, or waits to be remembered.
     pub fn remembers(&self) -> bool {
-        self.remembers
+        self.n_remembering > 0
     }
 
     /// What `key` names: a flag, else an experiment.

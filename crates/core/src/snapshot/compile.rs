@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Choice, CompiledExperiment, CompiledFlag, Configuration, Keep, Phase, Place, Recall, Rejected, Snapshot,
-    Split, Target,
+    Choice, CompiledExperiment, CompiledFlag, Configuration, Group, Keep, Phase, Place, Recall, Rejected,
+    Snapshot, Split, Target,
 };
 use crate::{
     assign::Reason,
@@ -15,26 +15,28 @@ use crate::{
     experiment::{AssignmentSource, Experiment, ExposureMode},
     flag::Flag,
     holdout::{Held, Holdout},
-    key::{HoldoutKey, SegmentKey},
+    key::{ExperimentKey, HoldoutKey, SegmentKey},
     lifecycle::{Outcome, PauseMode, State},
     segment::{Audience, Segment, compile_all},
+    sharded::Sharded,
     traffic::{Eligibility, Sticky},
     value::{Value, ValueType},
 };
 
 pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>) {
     let mut rejected = Vec::new();
-    let parts = Parts {
+    let parts = Arc::new(Parts {
         segments: Segments::compile(&configuration.segments, &mut rejected),
         holdouts: holdouts(&configuration.holdouts),
-    };
+    });
     let mut snapshot = Snapshot {
         namespace: configuration.namespace.clone(),
         generation: configuration.generation,
         partition_seed: partition_seed(&configuration.namespace),
-        by_flag: HashMap::new(),
-        by_experiment: HashMap::new(),
-        remembers: false,
+        by_flag: Sharded::default(),
+        by_experiment: Sharded::default(),
+        n_remembering: 0,
+        parts: parts.clone(),
     };
     for flag in &configuration.flags {
         match compile_flag(flag, &parts) {
@@ -51,13 +53,7 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
             }),
         }
     }
-    let mut experiments: Vec<_> = configuration
-        .experiments
-        .iter()
-        .filter(|e| e.state != State::Draft)
-        .collect();
-    // The current experiment of a flag is its live one, else its latest completed one: it comes last and so stays attached.
-    experiments.sort_by_key(|e| (e.state.is_live(), e.completed_at, &e.key));
+    let experiments = in_order(&configuration.experiments);
     for experiment in experiments {
         if let Err(reason) = attach(&mut snapshot, experiment, &parts) {
             rejected.push(Rejected {
@@ -66,20 +62,84 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
             });
         }
     }
-    let mut experiments = snapshot
-        .by_experiment
-        .values()
-        .filter_map(|target| target.experiment.as_ref());
-    snapshot.remembers = experiments.any(|experiment| match &experiment.phase {
-        Phase::Split(split) => split.recall != Recall::Never || split.keep == Keep::First,
-        Phase::Default(_) | Phase::Winner(_) => false,
-    });
     (snapshot, rejected)
+}
+
+pub(super) fn revise<'a>(
+    before: &Snapshot,
+    generation: u64,
+    groups: impl IntoIterator<Item = Group<'a>>,
+    gone: impl IntoIterator<Item = &'a ExperimentKey>,
+) -> Option<Snapshot> {
+    let parts = before.parts.clone();
+    let mut snapshot = Snapshot {
+        namespace: before.namespace.clone(),
+        generation,
+        partition_seed: before.partition_seed,
+        by_flag: before.by_flag.clone(),
+        by_experiment: before.by_experiment.clone(),
+        n_remembering: before.n_remembering,
+        parts: parts.clone(),
+    };
+    for key in gone {
+        snapshot.place(key, None);
+    }
+    for Group { flag, experiments } in groups {
+        let target = Target {
+            flag: Arc::new(compile_flag(flag, &parts).ok()?),
+            experiment: None,
+        };
+        snapshot.by_flag.insert(flag.key.clone(), target);
+        for experiment in in_order(experiments) {
+            attach(&mut snapshot, experiment, &parts).ok()?;
+        }
+    }
+    Some(snapshot)
+}
+
+/// Those that are served, in the order in which they are attached: the current experiment of a flag is its live one, else its latest
+/// completed one; it comes last and so stays attached.
+fn in_order<'a>(experiments: impl IntoIterator<Item = &'a Experiment>) -> Vec<&'a Experiment> {
+    let mut served: Vec<_> = experiments
+        .into_iter()
+        .filter(|e| e.state != State::Draft)
+        .collect();
+    served.sort_by_key(|e| (e.state.is_live(), e.completed_at, &e.key));
+    served
+}
+
+impl Snapshot {
+    /// Lets `key` lead to `target`, or to nothing.
+    fn place(&mut self, key: &ExperimentKey, target: Option<Target>) {
+        let remembers = |target: &Option<Target>| {
+            let experiment = target.as_ref().and_then(|target| target.experiment.as_ref());
+            usize::from(experiment.is_some_and(|experiment| experiment.remembers()))
+        };
+        let now = remembers(&target);
+        let before = match target {
+            Some(target) => self.by_experiment.insert(key.clone(), target),
+            None => self.by_experiment.remove(key),
+        };
+        self.n_remembering = self
+            .n_remembering
+            .saturating_add(now)
+            .saturating_sub(remembers(&before));
+    }
+}
+
+impl CompiledExperiment {
+    /// Whether an answer about it depends on what is remembered, or waits to be remembered.
+    fn remembers(&self) -> bool {
+        match &self.phase {
+            Phase::Split(split) => split.recall != Recall::Never || split.keep == Keep::First,
+            Phase::Default(_) | Phase::Winner(_) => false,
+        }
+    }
 }
 
 /// Makes `experiment` the current one of its flag, and known by its own key. A broken one takes its place too, but empty:
 /// the flag serves its default, never an older experiment.
-fn attach(snapshot: &mut Snapshot, experiment: &Experiment, parts: &Parts<'_>) -> Result<(), String> {
+fn attach(snapshot: &mut Snapshot, experiment: &Experiment, parts: &Parts) -> Result<(), String> {
     let Some(target) = snapshot.by_flag.get_mut(&experiment.flag) else {
         return Err(format!("its flag `{}` is missing or rejected", experiment.flag));
     };
@@ -88,61 +148,68 @@ fn attach(snapshot: &mut Snapshot, experiment: &Experiment, parts: &Parts<'_>) -
             flag: target.flag.clone(),
             experiment: None,
         };
-        snapshot.by_experiment.insert(experiment.key.clone(), target);
+        snapshot.place(&experiment.key, Some(target));
         return Ok(());
     }
     let compiled = compile_experiment(experiment, target.flag.value_type, parts).map(Arc::new);
     target.experiment = compiled.as_ref().ok().cloned();
-    snapshot
-        .by_experiment
-        .insert(experiment.key.clone(), target.clone());
+    let target = target.clone();
+    snapshot.place(&experiment.key, Some(target));
     compiled.map(drop)
 }
 
 /// What flags and experiments refer to, compiled.
-struct Parts<'a> {
-    segments: Segments<'a>,
-    holdouts: HashMap<&'a HoldoutKey, Arc<Held>>,
+#[derive(Debug)]
+pub(super) struct Parts {
+    segments: Segments,
+    holdouts: HashMap<HoldoutKey, Arc<Held>>,
 }
 
-fn holdouts(holdouts: &[Holdout]) -> HashMap<&HoldoutKey, Arc<Held>> {
+fn holdouts(holdouts: &[Holdout]) -> HashMap<HoldoutKey, Arc<Held>> {
     let compiled = holdouts
         .iter()
-        .map(|holdout| (&holdout.key, Arc::new(holdout.compile())));
+        .map(|holdout| (holdout.key.clone(), Arc::new(holdout.compile())));
     compiled.collect()
 }
 
 /// Compiled segments by key and version; `None` for a broken one.
-struct Segments<'a>(BTreeMap<(&'a SegmentKey, u64), Option<Arc<Audience>>>);
+#[derive(Debug)]
+struct Segments(HashMap<SegmentKey, BTreeMap<u64, Option<Arc<Audience>>>>);
 
-impl<'a> Segments<'a> {
-    fn compile(segments: &'a [Segment], rejected: &mut Vec<Rejected>) -> Self {
-        let mut compiled = BTreeMap::new();
-        for (id, audience) in compile_all(segments) {
+impl Segments {
+    fn compile(segments: &[Segment], rejected: &mut Vec<Rejected>) -> Self {
+        let mut compiled: HashMap<SegmentKey, BTreeMap<_, _>> = HashMap::new();
+        for ((key, version), audience) in compile_all(segments) {
             if let Err(error) = &audience {
-                let resource = format!("segment {}", id.0);
+                let resource = format!("segment {key}");
                 let reason = error.to_string();
                 rejected.push(Rejected { resource, reason });
             }
-            compiled.insert(id, audience.ok());
+            let versions = compiled.entry(key.clone()).or_default();
+            versions.insert(version, audience.ok());
         }
         Self(compiled)
     }
 
     /// The latest version that is not broken: where that is not the latest one, the segment is among the rejected.
-    fn latest(&self, key: &'a SegmentKey) -> Result<Arc<Audience>, String> {
-        let mut versions = self.0.range((key, 0)..=(key, u64::MAX)).rev();
-        let audience = versions.find_map(|(_, audience)| audience.clone());
+    fn latest(&self, key: &SegmentKey) -> Result<Arc<Audience>, String> {
+        let mut versions = self
+            .0
+            .get(key)
+            .into_iter()
+            .flat_map(|versions| versions.values().rev());
+        let audience = versions.find_map(Clone::clone);
         audience.ok_or_else(|| format!("segment `{key}` is missing or rejected"))
     }
 
-    fn pinned(&self, key: &'a SegmentKey, version: u64) -> Result<Arc<Audience>, String> {
-        let audience = self.0.get(&(key, version)).cloned().flatten();
+    fn pinned(&self, key: &SegmentKey, version: u64) -> Result<Arc<Audience>, String> {
+        let found = self.0.get(key).and_then(|versions| versions.get(&version));
+        let audience = found.cloned().flatten();
         audience.ok_or_else(|| format!("version {version} of segment `{key}` is missing or rejected"))
     }
 }
 
-fn compile_flag<'a>(flag: &'a Flag, parts: &Parts<'a>) -> Result<CompiledFlag, String> {
+fn compile_flag(flag: &Flag, parts: &Parts) -> Result<CompiledFlag, String> {
     let typed = |value: &Value| check_type(value, flag.value_type).map(|()| value.clone());
     let mut by_unit = HashMap::new();
     for o in &flag.unit_overrides {
@@ -169,10 +236,10 @@ fn compile_flag<'a>(flag: &'a Flag, parts: &Parts<'a>) -> Result<CompiledFlag, S
     })
 }
 
-fn compile_experiment<'a>(
-    experiment: &'a Experiment,
+fn compile_experiment(
+    experiment: &Experiment,
     value_type: ValueType,
-    parts: &Parts<'a>,
+    parts: &Parts,
 ) -> Result<CompiledExperiment, String> {
     let choices = choices(experiment, value_type)?;
     let choice = |key: &str| {
@@ -212,7 +279,7 @@ fn compile_experiment<'a>(
 }
 
 /// The holdouts that `experiment` has pinned. While it is live they exist; later a missing one holds nobody any more.
-fn compile_holdouts(experiment: &Experiment, parts: &Parts<'_>) -> Result<Vec<Arc<Held>>, String> {
+fn compile_holdouts(experiment: &Experiment, parts: &Parts) -> Result<Vec<Arc<Held>>, String> {
     let mut compiled = Vec::new();
     for key in &experiment.traffic.holdouts {
         match parts.holdouts.get(key) {
@@ -245,10 +312,10 @@ fn choices(experiment: &Experiment, value_type: ValueType) -> Result<Vec<Arc<Cho
     Ok(choices)
 }
 
-fn compile_split<'a>(
-    experiment: &'a Experiment,
+fn compile_split(
+    experiment: &Experiment,
     choices: &[Arc<Choice>],
-    segments: &Segments<'a>,
+    segments: &Segments,
 ) -> Result<Split, String> {
     let cohort = experiment.cohorts.last().ok_or("it has no cohort")?;
     let weights = &cohort.weights;

@@ -1,3 +1,7 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     assign::assign,
@@ -8,6 +12,7 @@ use crate::{
     lifecycle::{Outcome, State},
     segment::{Condition, Operator, SegmentReference},
     time::Timestamp,
+    traffic::Sticky,
 };
 
 fn configuration(experiments: Vec<Experiment>) -> Configuration {
@@ -301,4 +306,99 @@ fn what_nests_itself_or_a_broken_segment_is_rejected_with_it() {
         reason,
         Some("`rules[0]`: version 3 of segment `nothing` is missing or rejected")
     );
+}
+
+/// All that a snapshot serves, in order of key.
+fn fingerprint(snapshot: &Snapshot) -> Vec<String> {
+    let mut all: Vec<_> = snapshot
+        .by_flag
+        .keys()
+        .map(|key| format!("{key} {:?}", snapshot.by_flag.get(key)))
+        .chain(
+            snapshot
+                .by_experiment
+                .keys()
+                .map(|key| format!("{key} {:?}", snapshot.by_experiment.get(key))),
+        )
+        .collect();
+    all.sort();
+    all.push(format!("{} {}", snapshot.generation, snapshot.n_remembering));
+    all
+}
+
+fn state() -> impl Strategy<Value = Option<(State, i64)>> {
+    let states = prop_oneof![
+        Just(State::Scheduled),
+        Just(State::Running),
+        Just(State::Draft),
+        Just(State::Completed(Outcome::NoWinner)),
+        Just(State::Ended(Outcome::Winner(variant_key("on")))),
+    ];
+    prop::option::of((states, 0_i64..3))
+}
+
+proptest! {
+    /// However experiments come, change, go and move from flag to flag, the way there makes no difference.
+    #[test]
+    fn a_revised_snapshot_is_the_one_that_is_compiled(
+        steps in prop::collection::vec(prop::collection::vec((0_usize..6, 0_usize..3, state(), any::<bool>()), 1..4), 1..8),
+    ) {
+        let flag = |i: usize| Flag { key: FlagKey::new(format!("flag-{i}")).unwrap(), ..flag() };
+        let mut flags: Vec<Flag> = (0..3).map(flag).collect();
+        let mut experiments: HashMap<usize, Experiment> = HashMap::new();
+        let everything = |generation, flags: &[Flag], experiments: &HashMap<usize, Experiment>| {
+            let (snapshot, rejected) = Snapshot::compile(&Configuration {
+                generation,
+                flags: flags.to_vec(),
+                experiments: experiments.values().cloned().collect(),
+                ..Configuration::default()
+            });
+            assert_eq!(rejected, []);
+            snapshot
+        };
+        let mut snapshot = everything(0, &flags, &experiments);
+        for (generation, changes) in (1..).zip(steps) {
+            let (mut touched, mut gone) = (BTreeSet::new(), Vec::new());
+            for (i, on, change, stored) in changes {
+                if let Some(before) = experiments.remove(&i) {
+                    touched.insert(before.flag);
+                }
+                touched.insert(flags[on].key.clone());
+                let key = format!("e{i}");
+                gone.push(ExperimentKey::new(&*key).unwrap());
+                let Some((state, completed)) = change else {
+                    flags[on].default_value = Value::Bool(stored);
+                    continue;
+                };
+                let mut changed = Experiment { flag: flags[on].key.clone(), ..named(&key, state, Some(completed)) };
+                if stored {
+                    changed.traffic.sticky = Sticky::Stored;
+                    changed.cohorts.push(changed.cohorts[0].clone());
+                }
+                experiments.insert(i, changed);
+            }
+            let groups = flags.iter().filter(|flag| touched.contains(&flag.key)).map(|flag| Group {
+                flag,
+                experiments: experiments.values().filter(|experiment| experiment.flag == flag.key).collect(),
+            });
+            let revised = snapshot.revised(generation, groups, &gone).expect("nothing is rejected");
+            prop_assert_eq!(fingerprint(&revised), fingerprint(&everything(generation, &flags, &experiments)));
+            snapshot = revised;
+        }
+    }
+}
+
+#[test]
+fn what_would_be_rejected_is_not_revised() {
+    let (snapshot, _) = Snapshot::compile(&configuration(vec![named("live", State::Running, None)]));
+    let broken = Experiment {
+        cohorts: vec![],
+        ..named("live", State::Running, None)
+    };
+    let flag = flag();
+    let group = Group {
+        flag: &flag,
+        experiments: vec![&broken],
+    };
+    assert!(snapshot.revised(2, [group], []).is_none());
 }
