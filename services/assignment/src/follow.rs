@@ -245,11 +245,13 @@ impl Follower {
 
     async fn apply(&self, progress: &mut Progress, event: BusEvent) {
         let regressed = progress.view.n_regressed();
-        let is_decisive = matches!(event, BusEvent::Manifest { .. }) || progress.view.is_unsettled();
-        let step = match is_decisive {
-            true => compute(progress, move |replica| replica.apply(event)).await,
-            false => progress.view.apply(event),
-        };
+        let mut step = None;
+        if let Some(namespace) = progress.view.take_in(event) {
+            step = progress.view.settle_small(&namespace);
+            if step.is_none() {
+                step = compute(progress, move |replica| replica.settle(&namespace)).await;
+            }
+        }
         if progress.view.n_regressed() > regressed {
             tracing::warn!(
                 n_regressed = progress.view.n_regressed(),

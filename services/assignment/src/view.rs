@@ -80,34 +80,54 @@ impl ReplicaView {
     }
 
     /// Takes in one event; a generation that it completes is returned.
+    #[cfg(test)]
     pub(crate) fn apply(&mut self, event: BusEvent) -> Option<Step> {
-        let (namespace, replica) = match event {
+        let namespace = self.take_in(event)?;
+        self.settle_small(&namespace).or_else(|| self.settle(&namespace))
+    }
+
+    /// Takes in one event; the answer is the namespace that it may complete a generation of.
+    pub(crate) fn take_in(&mut self, event: BusEvent) -> Option<Namespace> {
+        let namespace = match event {
             BusEvent::Put {
                 namespace,
                 key,
                 value,
                 ..
             } => {
-                let replica = self.namespaces.entry(namespace.clone()).or_default();
-                replica.put(key, value);
-                (namespace, replica)
+                self.replica(&namespace).put(key, value);
+                namespace
             }
             BusEvent::Delete { namespace, key, .. } => {
-                let replica = self.namespaces.entry(namespace.clone()).or_default();
-                replica.delete(&key);
-                (namespace, replica)
+                self.replica(&namespace).delete(&key);
+                namespace
             }
             BusEvent::Manifest {
                 namespace, manifest, ..
             } => {
-                let replica = self.namespaces.entry(namespace.clone()).or_default();
+                let replica = self.replica(&namespace);
                 replica.announce(manifest);
-                self.n_regressed += u64::from(replica.has_regressed());
-                (namespace, replica)
+                let has_regressed = replica.has_regressed();
+                self.n_regressed += u64::from(has_regressed);
+                namespace
             }
             BusEvent::Progress { .. } | BusEvent::Relist => return None,
         };
-        replica.settle(&namespace)
+        self.replica(&namespace).is_unsettled().then_some(namespace)
+    }
+
+    fn replica(&mut self, namespace: &Namespace) -> &mut NamespaceReplica {
+        self.namespaces.entry(namespace.clone()).or_default()
+    }
+
+    /// A generation of `namespace` that is complete and differs little from the one before.
+    pub(crate) fn settle_small(&mut self, namespace: &Namespace) -> Option<Step> {
+        self.namespaces.get_mut(namespace)?.settle_small(namespace)
+    }
+
+    /// A generation of `namespace` that is complete. Computes for long where there is much.
+    pub(crate) fn settle(&mut self, namespace: &Namespace) -> Option<Step> {
+        self.namespaces.get_mut(namespace)?.settle(namespace)
     }
 
     /// The keys of `namespace` in which it differs from what was told; the empty key is the manifest.

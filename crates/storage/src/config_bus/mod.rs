@@ -6,7 +6,7 @@ use assay_core::key::Namespace;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 
@@ -36,21 +36,73 @@ pub struct Manifest {
     pub generation: u64,
     /// Number of resources.
     pub count: u64,
-    /// [`digest`] of the resources.
+    /// [`Digest`] of the resources.
     pub digest: [u8; 32],
 }
 
-/// SHA-256 over all resources in order of key: length-delimited key, generation, bytes.
-pub fn digest<'a>(resources: impl IntoIterator<Item = (&'a String, &'a Value)>) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for (key, value) in resources {
-        hash.update((key.len() as u64).to_be_bytes());
-        hash.update(key);
-        hash.update(value.generation.to_be_bytes());
-        hash.update((value.bytes.len() as u64).to_be_bytes());
-        hash.update(&value.bytes);
+/// What a manifest says of all its resources: the sum, modulo 2²⁵⁶, of the SHA-256 of each (length-delimited key, generation, bytes).
+///
+/// A sum, so that a change costs what has changed and not what there is. It finds what was lost, torn or mixed up; it does not prove who
+/// wrote it, and whoever may write resources may write manifests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Digest([u64; 4]);
+
+impl Digest {
+    /// Takes a resource in.
+    pub fn add(&mut self, key: &str, value: &Value) {
+        let mut carry = false;
+        for (limb, term) in self.0.iter_mut().zip(term(key, value)) {
+            let (sum, over) = limb.overflowing_add(term);
+            let (sum, over_again) = sum.overflowing_add(u64::from(carry));
+            (*limb, carry) = (sum, over || over_again);
+        }
     }
-    hash.finalize().into()
+
+    /// Takes a resource out that was taken in.
+    pub fn remove(&mut self, key: &str, value: &Value) {
+        let mut borrow = false;
+        for (limb, term) in self.0.iter_mut().zip(term(key, value)) {
+            let (rest, under) = limb.overflowing_sub(term);
+            let (rest, under_again) = rest.overflowing_sub(u64::from(borrow));
+            (*limb, borrow) = (rest, under || under_again);
+        }
+    }
+
+    /// As it stands in a manifest: little-endian.
+    pub fn bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (place, limb) in bytes.chunks_exact_mut(8).zip(self.0) {
+            place.copy_from_slice(&limb.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+/// The hash of one resource, as limbs of a number.
+fn term(key: &str, value: &Value) -> [u64; 4] {
+    let mut hash = Sha256::new();
+    hash.update((key.len() as u64).to_be_bytes());
+    hash.update(key);
+    hash.update(value.generation.to_be_bytes());
+    hash.update((value.bytes.len() as u64).to_be_bytes());
+    hash.update(&value.bytes);
+    let mut limbs = [0; 4];
+    for (limb, bytes) in limbs.iter_mut().zip(hash.finalize().chunks_exact(8)) {
+        *limb = bytes
+            .iter()
+            .rev()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte));
+    }
+    limbs
+}
+
+/// The [`Digest`] of resources that are known all at once.
+pub fn digest<'a>(resources: impl IntoIterator<Item = (&'a String, &'a Value)>) -> [u8; 32] {
+    let mut digest = Digest::default();
+    for (key, value) in resources {
+        digest.add(key, value);
+    }
+    digest.bytes()
 }
 
 /// Everything the bus holds of one namespace.
@@ -218,4 +270,59 @@ pub trait KeyBus: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn keys(&self) -> Result<Option<Bytes>, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(generation: u64, bytes: &'static str) -> Value {
+        Value {
+            generation,
+            bytes: Bytes::from_static(bytes.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn a_digest_depends_on_what_there_is_and_not_on_the_way_there() {
+        let all: Vec<_> = (0..100).map(|i| (format!("flag/{i}"), value(i, "x"))).collect();
+        let whole = digest(all.iter().map(|(key, value)| (key, value)));
+        let mut digest = Digest::default();
+        for (key, _) in all.iter().rev() {
+            digest.add(key, &value(1_000, "older"));
+        }
+        for (key, value_now) in &all {
+            digest.remove(key, &value(1_000, "older"));
+            digest.add(key, value_now);
+        }
+        assert_eq!(digest.bytes(), whole);
+        for (key, value) in &all {
+            digest.remove(key, value);
+        }
+        assert_eq!(digest, Digest::default());
+    }
+
+    #[test]
+    fn a_digest_tells_key_generation_and_bytes_apart() {
+        let of = |key: &str, generation, bytes| digest([(&key.to_owned(), &value(generation, bytes))]);
+        let one = of("flag/a", 1, "x");
+        for other in [
+            of("flag/b", 1, "x"),
+            of("flag/a", 2, "x"),
+            of("flag/a", 1, "y"),
+            of("flag/ax", 1, ""),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn a_digest_is_the_same_for_ever() {
+        let three = [("flag/a", 1, "x"), ("flag/b", 2, "y"), ("segment/s@1", 3, "")];
+        let three = three.map(|(key, generation, bytes)| (key.to_owned(), value(generation, bytes)));
+        assert_eq!(
+            hex::encode(digest(three.iter().map(|(key, value)| (key, value)))),
+            "fa97737f782805c5b925d7a8e951ed0489221e2d1adf0b0866e7210b91ea0c38"
+        );
+    }
 }

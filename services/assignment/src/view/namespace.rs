@@ -1,14 +1,14 @@
 //! One namespace: which generation is believed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_core::key::Namespace;
-use assay_storage::config_bus::{Manifest, NamespaceView, Value, digest};
+use assay_storage::config_bus::{Digest, Manifest, NamespaceView, Value};
 
 use super::{SavedNamespace, Step, resources::Resources};
+
+/// Most keys of a change that is taken up in passing, on the thread that hears of it: what fits into one write of the bus.
+const MAX_SMALL: usize = 128;
 
 /// Most versions of one key that are held back; more are only seen when publishers race.
 const MAX_VERSIONS: usize = 8;
@@ -22,6 +22,8 @@ pub(super) struct NamespaceReplica {
     versions: BTreeMap<String, BTreeMap<u64, Value>>,
     /// What is served.
     believed: Option<Believed>,
+    /// Where what was told may differ from what is believed: it does not anywhere else.
+    changed: BTreeSet<String>,
     resources: Resources,
 }
 
@@ -29,6 +31,8 @@ pub(super) struct NamespaceReplica {
 struct Believed {
     manifest: Manifest,
     resources: BTreeMap<String, Value>,
+    /// Of the resources.
+    digest: Digest,
 }
 
 impl NamespaceReplica {
@@ -47,9 +51,21 @@ impl NamespaceReplica {
         };
         self.versions = view.resources.iter().map(version).collect();
         self.told = view;
+        self.compare();
+    }
+
+    /// Finds out where what was told differs from what is believed.
+    fn compare(&mut self) {
+        let none = BTreeMap::new();
+        let believed = self
+            .believed
+            .as_ref()
+            .map_or(&none, |believed| &believed.resources);
+        self.changed = differing(believed, &self.told.resources).cloned().collect();
     }
 
     pub(super) fn put(&mut self, key: String, value: Value) {
+        self.changed.insert(key.clone());
         let versions = self.versions.entry(key.clone()).or_default();
         versions.insert(value.generation, value.clone());
         if versions.len() > MAX_VERSIONS {
@@ -59,6 +75,7 @@ impl NamespaceReplica {
     }
 
     pub(super) fn delete(&mut self, key: &str) {
+        self.changed.insert(key.to_owned());
         self.versions.remove(key);
         self.told.resources.remove(key);
     }
@@ -96,10 +113,58 @@ impl NamespaceReplica {
         }
     }
 
+    /// Believes the announced manifest if what was told confirms it and little has changed; it then costs as little.
+    pub(super) fn settle_small(&mut self, namespace: &Namespace) -> Option<Step> {
+        let manifest = self.awaited()?.clone();
+        if self.changed.len() > MAX_SMALL {
+            return None;
+        }
+        let digest = self.confirmed_by_changes(&manifest)?;
+        let changes = self.changed.iter();
+        let changes = changes.map(|key| (key.as_str(), self.told.resources.get(key)));
+        let snapshot = self
+            .resources
+            .revise(namespace, manifest.generation, &changes.collect())?;
+        let believed = self.believed.as_mut()?;
+        for key in std::mem::take(&mut self.changed) {
+            match self.told.resources.get(&key).cloned() {
+                Some(value) => {
+                    let only = BTreeMap::from([(value.generation, value.clone())]);
+                    self.versions.insert(key.clone(), only);
+                    believed.resources.insert(key, value);
+                }
+                None => drop(believed.resources.remove(&key)),
+            }
+        }
+        (believed.manifest, believed.digest) = (manifest, digest);
+        Some(Step {
+            snapshot,
+            rejected: Vec::new(),
+        })
+    }
+
+    /// The digest of what was told, if it is all that `manifest` speaks of.
+    fn confirmed_by_changes(&self, manifest: &Manifest) -> Option<Digest> {
+        let believed = self.believed.as_ref()?;
+        let mut digest = believed.digest;
+        for key in &self.changed {
+            if let Some(before) = believed.resources.get(key) {
+                digest.remove(key, before);
+            }
+            match self.told.resources.get(key) {
+                Some(value) if value.generation > manifest.generation => return None,
+                Some(value) => digest.add(key, value),
+                None => {}
+            }
+        }
+        let is_whole = self.told.resources.len() as u64 == manifest.count;
+        (is_whole && digest.bytes() == manifest.digest).then_some(digest)
+    }
+
     /// Believes the announced manifest if what was told confirms it.
     pub(super) fn settle(&mut self, namespace: &Namespace) -> Option<Step> {
         let manifest = self.awaited()?.clone();
-        let resources = self.confirmed(&manifest)?;
+        let (resources, digest) = self.confirmed(&manifest)?;
         let (snapshot, rejected) = self.resources.compile(namespace, manifest.generation, &resources);
         let kept = |(key, value): (&String, &Value)| {
             (key.clone(), BTreeMap::from([(value.generation, value.clone())]))
@@ -113,23 +178,25 @@ impl NamespaceReplica {
         for (key, versions) in newer {
             self.versions.entry(key).or_default().extend(versions);
         }
-        self.believed = Some(Believed { manifest, resources });
-        Some(Step {
-            snapshot: Arc::new(snapshot),
-            rejected,
-        })
+        self.believed = Some(Believed {
+            manifest,
+            resources,
+            digest,
+        });
+        self.compare();
+        Some(Step { snapshot, rejected })
     }
 
     /// The resources that `manifest` speaks of: those on the bus that are not newer, else their latest versions that are not.
-    fn confirmed(&self, manifest: &Manifest) -> Option<BTreeMap<String, Value>> {
+    fn confirmed(&self, manifest: &Manifest) -> Option<(BTreeMap<String, Value>, Digest)> {
         let told = self
             .told
             .resources
             .iter()
             .filter(|(_, value)| value.generation <= manifest.generation);
         let told = told.map(|(key, value)| (key.clone(), value.clone())).collect();
-        if confirms(&told, manifest) {
-            return Some(told);
+        if let Some(digest) = confirms(&told, manifest) {
+            return Some((told, digest));
         }
         let latest = |versions: &BTreeMap<u64, Value>| {
             versions
@@ -142,7 +209,7 @@ impl NamespaceReplica {
             .iter()
             .filter_map(|(key, versions)| Some((key.clone(), latest(versions)?)))
             .collect();
-        confirms(&held, manifest).then_some(held)
+        confirms(&held, manifest).map(|digest| (held, digest))
     }
 
     pub(super) fn save(&self) -> Option<SavedNamespace> {
@@ -155,16 +222,30 @@ impl NamespaceReplica {
     }
 }
 
-fn confirms(resources: &BTreeMap<String, Value>, manifest: &Manifest) -> bool {
-    resources.len() as u64 == manifest.count && digest(resources) == manifest.digest
+/// The digest of `resources`, if they are what `manifest` speaks of.
+fn confirms(resources: &BTreeMap<String, Value>, manifest: &Manifest) -> Option<Digest> {
+    if resources.len() as u64 != manifest.count {
+        return None;
+    }
+    let mut digest = Digest::default();
+    for (key, value) in resources {
+        digest.add(key, value);
+    }
+    (digest.bytes() == manifest.digest).then_some(digest)
 }
 
 /// The keys in which two views differ; the empty key is the manifest.
 pub(super) fn differences(one: &NamespaceView, other: &NamespaceView) -> Vec<String> {
-    let keys: BTreeSet<_> = one.resources.keys().chain(other.resources.keys()).collect();
-    let differs = keys
-        .into_iter()
-        .filter(|key| one.resources.get(*key) != other.resources.get(*key));
     let manifest = (one.manifest != other.manifest).then(String::new);
-    manifest.into_iter().chain(differs.cloned()).collect()
+    let resources = differing(&one.resources, &other.resources).cloned();
+    manifest.into_iter().chain(resources).collect()
+}
+
+/// The keys under which two maps have different values.
+fn differing<'a>(
+    one: &'a BTreeMap<String, Value>,
+    other: &'a BTreeMap<String, Value>,
+) -> impl Iterator<Item = &'a String> {
+    let keys: BTreeSet<_> = one.keys().chain(other.keys()).collect();
+    keys.into_iter().filter(|key| one.get(*key) != other.get(*key))
 }

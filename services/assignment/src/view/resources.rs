@@ -1,10 +1,13 @@
 //! The resources of a believed generation, and what is served of it when some of them are broken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use assay_core::{
-    key::{Namespace, SegmentKey},
-    snapshot::{Configuration, Rejected, Snapshot},
+    key::{FlagKey, Namespace, SegmentKey},
+    snapshot::{Configuration, Group, Rejected, Snapshot},
 };
 use assay_proto::bus::{self, Published};
 use assay_storage::config_bus::Value;
@@ -17,7 +20,20 @@ pub(super) struct Resources {
     served: BTreeMap<String, Published>,
     /// Keys of those that are not the believed version.
     last_good: BTreeSet<String>,
+    /// What they were compiled to, as long as nothing of it was rejected.
+    sound: Option<Sound>,
 }
+
+/// Where the next snapshot can start from.
+#[derive(Debug)]
+struct Sound {
+    snapshot: Arc<Snapshot>,
+    /// The keys on the bus of the experiments on a flag.
+    by_flag: HashMap<FlagKey, BTreeSet<String>>,
+}
+
+/// What has become of a resource: its bytes, or that it is gone.
+pub(super) type Changes<'a> = BTreeMap<&'a str, Option<&'a Value>>;
 
 impl Resources {
     /// With the last good versions of an earlier life; what cannot be decoded is passed over.
@@ -27,7 +43,7 @@ impl Resources {
             .filter_map(|(key, bytes)| Some((key, bus::decode(&bytes).ok()?)));
         Self {
             served: decoded.collect(),
-            last_good: BTreeSet::new(),
+            ..Self::default()
         }
     }
 
@@ -47,7 +63,7 @@ impl Resources {
         namespace: &Namespace,
         generation: u64,
         believed: &BTreeMap<String, Value>,
-    ) -> (Snapshot, Vec<Rejected>) {
+    ) -> (Arc<Snapshot>, Vec<Rejected>) {
         let (mut current, mut rejected) = decode(namespace, believed);
         let undecodable: BTreeSet<String> = rejected.iter().map(|broken| broken.resource.clone()).collect();
         let mut kept: BTreeMap<String, Published> = BTreeMap::new();
@@ -78,11 +94,96 @@ impl Resources {
                         .any(|set| set.contains(resource))
                 };
                 rejected.retain(|broken| is_broken(&broken.resource));
+                let snapshot = Arc::new(snapshot);
                 self.served = current;
                 self.last_good = kept.into_keys().collect();
+                self.sound = (rejected.is_empty() && self.last_good.is_empty()).then(|| Sound {
+                    snapshot: snapshot.clone(),
+                    by_flag: by_flag(&self.served),
+                });
                 return (snapshot, rejected);
             }
             kept.extend(more);
+        }
+    }
+
+    /// What [`Resources::compile`] makes after `changes`, if they are such as happen often: of experiments, and of flags that stay. Nothing
+    /// when it is another change, or when anything of it is broken; then it is as if it had not been asked.
+    pub(super) fn revise(
+        &mut self,
+        namespace: &Namespace,
+        generation: u64,
+        changes: &Changes<'_>,
+    ) -> Option<Arc<Snapshot>> {
+        let sound = self.sound.as_ref()?;
+        let mut after: BTreeMap<&str, Option<Published>> = BTreeMap::new();
+        for (&key, &value) in changes {
+            let decoded = value.map(|value| decode_one(namespace, key, value));
+            after.insert(key, decoded.transpose().ok()?);
+        }
+        let (mut flags, mut gone) = (BTreeSet::new(), Vec::new());
+        for (key, now) in &after {
+            for one in self.served.get(*key).into_iter().chain(now) {
+                match one {
+                    Published::Flag(flag) if now.is_some() => drop(flags.insert(&flag.key)),
+                    Published::Experiment(experiment) => {
+                        flags.insert(&experiment.flag);
+                        gone.push(&experiment.key);
+                    }
+                    _ => return None,
+                }
+            }
+        }
+        let found = |key: &str| match after.get(key) {
+            Some(now) => now.as_ref(),
+            None => self.served.get(key),
+        };
+        let mut groups = Vec::new();
+        for flag_key in flags {
+            let Some(Published::Flag(flag)) = found(&format!("flag/{flag_key}")) else {
+                return None;
+            };
+            let before = sound.by_flag.get(flag_key).into_iter().flatten();
+            let keys: BTreeSet<&str> = before.map(String::as_str).chain(after.keys().copied()).collect();
+            let experiments = keys
+                .into_iter()
+                .filter_map(found)
+                .filter_map(|published| match published {
+                    Published::Experiment(experiment) if experiment.flag == *flag_key => Some(experiment),
+                    _ => None,
+                });
+            groups.push(Group {
+                flag,
+                experiments: experiments.collect(),
+            });
+        }
+        let snapshot = Arc::new(sound.snapshot.revised(generation, groups, gone)?);
+        let after = after
+            .into_iter()
+            .map(|(key, now)| (key.to_owned(), now))
+            .collect();
+        self.take_up(after, snapshot.clone());
+        Some(snapshot)
+    }
+
+    fn take_up(&mut self, after: BTreeMap<String, Option<Published>>, snapshot: Arc<Snapshot>) {
+        let Some(sound) = &mut self.sound else { return };
+        sound.snapshot = snapshot;
+        for (key, now) in after {
+            if let Some(Published::Experiment(experiment)) = &now {
+                let on_flag = sound.by_flag.entry(experiment.flag.clone()).or_default();
+                on_flag.insert(key.clone());
+            }
+            let before = match now.clone() {
+                Some(published) => self.served.insert(key.clone(), published),
+                None => self.served.remove(&key),
+            };
+            // Those that have moved to another flag stay in the index, where they are passed over.
+            if let (Some(Published::Experiment(experiment)), None) = (before, now)
+                && let Some(on_flag) = sound.by_flag.get_mut(&experiment.flag)
+            {
+                on_flag.remove(&key);
+            }
         }
     }
 
@@ -138,6 +239,19 @@ impl Resources {
             kept.extend(missing);
         }
     }
+}
+
+fn by_flag(served: &BTreeMap<String, Published>) -> HashMap<FlagKey, BTreeSet<String>> {
+    let mut by_flag: HashMap<FlagKey, BTreeSet<String>> = HashMap::new();
+    for (key, published) in served {
+        if let Published::Experiment(experiment) = published {
+            by_flag
+                .entry(experiment.flag.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+    }
+    by_flag
 }
 
 /// What of `believed` can be decoded, and what cannot.

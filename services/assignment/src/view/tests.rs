@@ -12,6 +12,7 @@ use assay_storage::config_bus::{Manifest, NamespaceView, digest};
 use super::*;
 
 mod interleavings;
+mod small;
 
 fn flag(key: &str, number: f64) -> Published {
     let variation = Variation {
