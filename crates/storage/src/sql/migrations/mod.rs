@@ -10,6 +10,7 @@ mod m0013_units;
 mod m0014_access;
 mod m0015_fence;
 mod m0016_segment_revisions;
+mod m0017_terms;
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_fence::Migration),
             Box::new(m0016_segment_revisions::Migration),
             Box::new(m0011_generations::Migration),
+            Box::new(m0017_terms::Migration),
         ]
     }
 }
