@@ -26,7 +26,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::Instrument;
 
 use crate::{Ports, fence::Fences};
-use plan::{Plan, plan};
+use plan::{Plan, plan, plan_small};
 pub(crate) use wake::Wake;
 
 /// What errors of our own call the bus.
@@ -72,6 +72,8 @@ pub(crate) struct Publisher {
     interval: Duration,
     /// What the bus held when it was last read, and what we have written since.
     known: Option<View>,
+    /// Namespaces in which that is the whole truth of its generation.
+    equal: BTreeSet<Namespace>,
     outage: bool,
     /// What could not be read of the truth when it was last looked at.
     quarantined: BTreeMap<Namespace, BTreeSet<String>>,
@@ -91,6 +93,7 @@ impl Publisher {
             fences,
             interval,
             known: None,
+            equal: BTreeSet::new(),
             outage: false,
             quarantined: BTreeMap::new(),
         }
@@ -157,7 +160,7 @@ impl Publisher {
 
     async fn publish_all(&mut self, scope: Scope) -> Result<(), Error> {
         if scope == Scope::All {
-            self.known = None;
+            self.forget();
         }
         // The bus is read before the truth: whatever was published by then is then in the truth, unless the truth was set back.
         let known: BTreeSet<_> = self.known().await?.namespaces.keys().cloned().collect();
@@ -204,12 +207,12 @@ impl Publisher {
                     return Ok(());
                 }
                 Ok(None) | Err(Error::Stale { .. }) => {
-                    self.known = None;
+                    self.forget();
                     tokio::time::sleep(races.next_delay()).await;
                 }
                 Err(error) => {
                     // It may have been written in part.
-                    self.known = None;
+                    self.forget();
                     return Err(error);
                 }
             }
@@ -218,8 +221,30 @@ impl Publisher {
         Err(Error::Unavailable { store: BUS, source })
     }
 
+    /// Nothing is known of the bus any more.
+    fn forget(&mut self) {
+        self.known = None;
+        self.equal.clear();
+    }
+
+    /// The publication of what has changed since the bus was equal to the truth, if that was so, and if the change is a small one.
+    async fn small(&mut self, namespace: &Namespace) -> Result<Option<Publication>, Error> {
+        let known = self.known.as_ref().filter(|_| self.equal.contains(namespace));
+        let Some(held) = known.and_then(|known| known.namespaces.get(namespace)) else {
+            return Ok(None);
+        };
+        let since = held.manifest.as_ref().map_or(0, |manifest| manifest.generation);
+        let changed = self.store.changed(namespace, since).await?;
+        let changed = changed.filter(|changed| changed.generation > since);
+        Ok(changed.and_then(|changed| plan_small(namespace, held, changed)))
+    }
+
     /// The generation that the bus holds now, equal to the truth; none when the truth had to be raised first.
     async fn attempt(&mut self, namespace: &Namespace) -> Result<Option<u64>, Error> {
+        if let Some(publication) = self.small(namespace).await? {
+            return self.published(namespace, publication).await.map(Some);
+        }
+        self.equal.remove(namespace);
         let held = self
             .known()
             .await?
@@ -230,6 +255,7 @@ impl Publisher {
         let truth = self.store.published(namespace).await?;
         self.quarantine(namespace, &truth.unreadable);
         let generation = truth.generation;
+        let is_whole = truth.unreadable.is_empty();
         match plan(&held, truth) {
             Plan::Nothing => {
                 if let Some(fences) = &self.fences
@@ -237,6 +263,7 @@ impl Publisher {
                 {
                     fences.ensure(namespace, generation).await?;
                 }
+                self.is_equal(namespace, is_whole);
                 Ok(Some(generation))
             }
             Plan::Raise { to } => {
@@ -245,12 +272,27 @@ impl Publisher {
                 Ok(None)
             }
             Plan::Publish(publication) => {
-                self.write(namespace, generation, publication.clone()).await?;
-                view::apply(self.known().await?, publication);
-                tracing::debug!(%namespace, generation, "configuration published");
+                let generation = self.published(namespace, publication).await?;
+                self.is_equal(namespace, is_whole);
                 Ok(Some(generation))
             }
         }
+    }
+
+    /// What is known of the bus is the truth there, unless that could not be read whole.
+    fn is_equal(&mut self, namespace: &Namespace, is_whole: bool) {
+        if is_whole {
+            self.equal.insert(namespace.clone());
+        }
+    }
+
+    /// Writes `publication`; the answer is its generation.
+    async fn published(&mut self, namespace: &Namespace, publication: Publication) -> Result<u64, Error> {
+        let generation = publication.manifest.generation;
+        self.write(namespace, generation, publication.clone()).await?;
+        view::apply(self.known().await?, publication);
+        tracing::debug!(%namespace, generation, "configuration published");
+        Ok(generation)
     }
 
     /// Tells once of each resource that cannot be read, and once when it can again.

@@ -49,7 +49,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7071)),
-            reconcile_interval_seconds: 8,
+            reconcile_interval_seconds: 5,
             schedule_interval: Duration::from_secs(1),
             analysis_endpoint: "http://127.0.0.1:7073".into(),
             winner_probability: Thresholds::default().probability_best,

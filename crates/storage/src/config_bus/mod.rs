@@ -68,6 +68,15 @@ impl Digest {
         }
     }
 
+    /// The one that stands in a manifest.
+    pub fn of(manifest: &Manifest) -> Self {
+        let mut limbs = [0; 4];
+        for (limb, bytes) in limbs.iter_mut().zip(manifest.digest.chunks_exact(8)) {
+            *limb = number(bytes);
+        }
+        Self(limbs)
+    }
+
     /// As it stands in a manifest: little-endian.
     pub fn bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
@@ -88,12 +97,17 @@ fn term(key: &str, value: &Value) -> [u64; 4] {
     hash.update(&value.bytes);
     let mut limbs = [0; 4];
     for (limb, bytes) in limbs.iter_mut().zip(hash.finalize().chunks_exact(8)) {
-        *limb = bytes
-            .iter()
-            .rev()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte));
+        *limb = number(bytes);
     }
     limbs
+}
+
+/// Of eight bytes, the lowest first.
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// The [`Digest`] of resources that are known all at once.
@@ -296,6 +310,12 @@ mod tests {
             digest.add(key, value_now);
         }
         assert_eq!(digest.bytes(), whole);
+        let manifest = Manifest {
+            generation: 1,
+            count: 100,
+            digest: whole,
+        };
+        assert_eq!(Digest::of(&manifest), digest);
         for (key, value) in &all {
             digest.remove(key, value);
         }

@@ -25,7 +25,10 @@ pub use fences::{
 pub use finding::{
     experiments_are_found_by_owner_tags_and_words, many_are_read_by_key, what_is_due_is_found_in_order,
 };
-pub use generations::{a_generation_can_be_raised, generations_grow_by_one, marks_remove_what_was_published};
+pub use generations::{
+    a_generation_can_be_raised, changes_are_those_since, generations_grow_by_one,
+    marks_remove_what_was_published,
+};
 pub use history::{
     a_generation_that_never_was_is_not_found, every_generation_can_be_read_again_whole,
     generations_name_the_changes_that_made_them,
@@ -70,6 +73,7 @@ pub async fn all(store: Arc<dyn ConfigStore>) {
     published_sees_changes_whole(&store).await;
     marks_remove_what_was_published(&*store).await;
     a_generation_can_be_raised(&*store).await;
+    changes_are_those_since(&*store).await;
     the_first_fence_stands(&*store).await;
     an_experiment_counts_from_the_fence_of_its_start(&*store).await;
     of_concurrent_fences_one_stands(&store).await;

@@ -340,6 +340,17 @@ pub struct Published {
     pub unreadable: Vec<Unreadable>,
 }
 
+/// What has changed in a namespace between two of its generations.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changed {
+    /// The later generation: the present one.
+    pub generation: u64,
+    /// All that was written and is there, of any kind and state, as it is now.
+    pub resources: Vec<Resource>,
+    /// All that was removed.
+    pub gone: Vec<(Kind, String)>,
+}
+
 /// A generation of a namespace, and the change that made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
@@ -498,6 +509,15 @@ pub trait ConfigStore: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn published(&self, namespace: &Namespace) -> Result<Published, Error>;
+
+    /// What has changed in `namespace` since the generation `since`, in one consistent read; nothing when that is much, when any of it
+    /// cannot be read, or when the store cannot tell: then read all of it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn changed(&self, _namespace: &Namespace, _since: u64) -> Result<Option<Changed>, Error> {
+        Ok(None)
+    }
 
     /// What was published of `namespace` at `generation`, in one consistent read; nothing when there was no such generation, or when it
     /// is older than the history that is kept.

@@ -4,6 +4,7 @@
 //! so what a change checks stays true until it is committed. The unique indexes are a second guard.
 
 pub(crate) mod audit;
+mod changed;
 mod commit;
 mod fence;
 mod history;
@@ -23,8 +24,8 @@ use sea_orm::{
 };
 
 use super::{
-    AuditEntry, Change, Committed, ConfigStore, DueMark, Fence, Filter, Generation, Kind, Page, Published,
-    Publishing, Resource, Start, Unpublished,
+    AuditEntry, Change, Changed, Committed, ConfigStore, DueMark, Fence, Filter, Generation, Kind, Page,
+    Published, Publishing, Resource, Start, Unpublished,
     tables::{audit_log, namespaces, outbox, resources},
 };
 use crate::{
@@ -196,6 +197,10 @@ impl ConfigStore for SqlConfigStore {
             Ok(published)
         })
         .await
+    }
+
+    async fn changed(&self, namespace: &Namespace, since: u64) -> Result<Option<Changed>, Error> {
+        within(changed::since(&self.database, namespace, since)).await
     }
 
     async fn published_at(&self, namespace: &Namespace, generation: u64) -> Result<Option<Published>, Error> {

@@ -1,5 +1,7 @@
 //! What must be written so that the bus equals the truth: a pure function of both.
 
+mod small;
+
 use std::collections::BTreeMap;
 
 use assay_proto::bus::{self, encode};
@@ -8,6 +10,8 @@ use assay_storage::{
     config_store::{Published, Resource, Unreadable},
 };
 use bytes::Bytes;
+
+pub(super) use small::plan_small;
 
 /// What is to be done.
 #[derive(Debug)]

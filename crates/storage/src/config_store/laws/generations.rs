@@ -2,8 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{change, committed, create, generation, namespace, samples::flag};
-use crate::config_store::ConfigStore;
+use assay_core::lifecycle::State;
+
+use super::{
+    change, committed, create, generation, namespace,
+    samples::{described, experiment, flag},
+    update,
+};
+use crate::config_store::{ConfigStore, Kind, Resource, Write};
 
 /// Changes made at once get generations without a gap or a repetition, each namespace its own.
 pub async fn generations_grow_by_one(store: &Arc<dyn ConfigStore>) {
@@ -94,4 +100,52 @@ pub async fn a_generation_can_be_raised(store: &dyn ConfigStore) {
             .map(|row| row.generation),
         Some(50)
     );
+}
+
+/// What has changed is what was written or removed since, as it is now, and nothing else.
+pub async fn changes_are_those_since(store: &dyn ConfigStore) {
+    let here = namespace("law-changed");
+    let writes = ["a", "b", "c"].map(|key| create(flag(&here, key)));
+    committed(store, &here, writes.into()).await;
+    let since = generation(store, &here).await;
+    let changed = async |since| {
+        let changed = store.changed(&here, since).await.expect("changed");
+        let changed = changed.expect("little has changed");
+        let keys: Vec<_> = changed.resources.iter().map(|r| r.key().to_owned()).collect();
+        (changed.generation, keys, changed.gone)
+    };
+    assert_eq!(changed(since).await, (since, vec![], vec![]));
+
+    committed(store, &here, vec![update(described(&here, "b", "newer"), 1)]).await;
+    let draft = experiment(&here, "draft", "a", State::Draft);
+    let writes = vec![
+        Write::Delete {
+            kind: Kind::Flag,
+            key: "c".into(),
+            version: 1,
+        },
+        create(Resource::Experiment(draft)),
+    ];
+    let last = committed(store, &here, writes).await.generation;
+    let gone = vec![(Kind::Flag, "c".to_owned())];
+    let written = vec!["b".to_owned(), "draft".to_owned()];
+    assert_eq!(changed(since).await, (last, written, gone.clone()));
+    assert_eq!(changed(last - 1).await, (last, vec!["draft".to_owned()], gone));
+
+    committed(store, &here, vec![create(flag(&here, "c"))]).await;
+    let found = store
+        .changed(&here, since)
+        .await
+        .expect("changed")
+        .expect("little");
+    assert_eq!(found.gone, []);
+    let now = store.published(&here).await.expect("published");
+    for resource in &found.resources {
+        let expected = resource.kind() != Kind::Experiment;
+        assert_eq!(now.resources.contains(resource), expected, "{}", resource.key());
+    }
+
+    let many = (0..200).map(|i| create(flag(&here, &format!("f{i}")))).collect();
+    committed(store, &here, many).await;
+    assert_eq!(store.changed(&here, since).await.expect("changed"), None);
 }
