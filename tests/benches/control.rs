@@ -7,6 +7,7 @@ mod etcd;
 mod fill;
 mod hot;
 mod lists;
+mod timed;
 mod wipe;
 
 use std::{sync::Arc, time::Duration};
@@ -62,15 +63,16 @@ async fn measure() -> Result<()> {
         tls: None,
     };
     let bus = Arc::new(EtcdConfigBus::connect(&options).await?);
+    let timed = Arc::new(timed::Timed::new(EtcdConfigBus::connect(&options).await?));
     let ports = assay_config::Ports {
         store,
-        bus: bus.clone(),
+        bus: timed.clone(),
         access: Arc::new(SqlAccessStore::new(database)),
         key_bus: bus.clone(),
         analysis: None,
     };
-    let etcd = etcd::Bare::connect(&etcd.endpoint()).await?;
-    wipe::publish(&ports, &bus, &etcd).await?;
+    let bare = etcd::Bare::connect(&etcd.endpoint()).await?;
+    wipe::publish(&ports, &bus, &bare).await?;
 
     let shutdown = Shutdown::new();
     let settings = assay_config::Settings::default();
@@ -101,10 +103,10 @@ async fn measure() -> Result<()> {
     ));
     served(&client).await?;
 
-    lists::measure(&client).await?;
+    lists::measure(&client, &postgres.url()).await?;
     commands::measure(&client, &postgres.url()).await?;
-    hot::measure(&client, &etcd).await?;
-    wipe::measure(&bus, &etcd, reconcile).await?;
+    hot::measure(&client, &timed, &bare).await?;
+    wipe::measure(&bus, &bare, reconcile).await?;
 
     shutdown.trigger();
     config.await??;

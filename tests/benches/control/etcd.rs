@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use assay_core::time::Timestamp;
-use assay_platform::{Clock as _, SystemClock};
 use etcd_client::{Client, DeleteOptions, WatchStream};
 
 use super::PREFIX;
@@ -14,7 +12,7 @@ const KEY: &str = "/bare";
 /// Connections to etcd.
 pub(crate) struct Bare(Client);
 
-/// The manifest, seen by whoever watches nothing else.
+/// A watch of the manifest.
 pub(crate) struct Manifests(WatchStream);
 
 impl Bare {
@@ -40,18 +38,19 @@ impl Bare {
         Ok(found.kvs().first().context("it is not on the bus")?.value().len())
     }
 
-    /// From a put of `size` bytes to its event on a watch.
+    /// From a put of `size` bytes to its event on a watch; the first, for which the watch was opened, does not count.
     pub(crate) async fn put_to_watch(&self, size: usize, n: usize) -> Result<Vec<Duration>> {
         let mut events = self.0.watch_client().watch(KEY, None).await?;
         let mut kv = self.0.kv_client();
         let mut took = Vec::new();
-        for _ in 0..n {
+        for _ in 0..=n {
             let start = std::time::Instant::now();
             let (put, event) = tokio::join!(kv.put(KEY, vec![7; size], None), next(&mut events));
             put?;
             let seen = event?;
             took.push(seen.duration_since(start));
         }
+        took.remove(0);
         Ok(took)
     }
 
@@ -72,16 +71,15 @@ async fn next(events: &mut WatchStream) -> Result<std::time::Instant> {
 }
 
 impl Manifests {
-    /// The generation of the next manifest that is written, and when its event came.
-    pub(crate) async fn next(&mut self) -> Result<(u64, Timestamp)> {
+    /// The generation of the next manifest that is written.
+    pub(crate) async fn next(&mut self) -> Result<u64> {
         loop {
             let message = self.0.message().await?.context("the watch has ended")?;
-            let now = Timestamp::from_micros(SystemClock.now_micros());
             for event in message.events() {
                 // A version, then the generation; nothing where it was deleted.
                 let value = event.kv().map_or(&[][..], etcd_client::KeyValue::value);
                 if let Some(generation) = value.get(1..9) {
-                    return Ok((u64::from_be_bytes(generation.try_into()?), now));
+                    return Ok(u64::from_be_bytes(generation.try_into()?));
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use assay_client::Client;
 use assay_proto::config::v1::{self as pb, ListExperimentsRequest};
+use sea_orm::{ConnectionTrait as _, DatabaseBackend, Statement};
 
 use super::quantiles;
 use crate::report;
@@ -12,7 +13,8 @@ use crate::report;
 const CALLS: usize = 300;
 const LIMIT_MS: u32 = 20;
 
-pub(crate) async fn measure(client: &Client) -> Result<()> {
+pub(crate) async fn measure(client: &Client, postgres: &str) -> Result<()> {
+    bare(postgres).await?;
     let all = ListExperimentsRequest::default;
     let running = || ListExperimentsRequest {
         states: vec![pb::ExperimentState::Running.into()],
@@ -46,6 +48,26 @@ pub(crate) async fn measure(client: &Client) -> Result<()> {
     ] {
         page(client, what, request).await?;
     }
+    Ok(())
+}
+
+/// The documents of a page, read by their keys and by nobody of ours.
+async fn bare(postgres: &str) -> Result<()> {
+    let database = sea_orm::Database::connect(postgres).await?;
+    let sql = "select document from resources where namespace = 'default' and kind = 'experiment' and key > 'experiment-05000' \
+               order by key limit 100";
+    let mut took = Vec::new();
+    for _ in 0..CALLS {
+        let start = Instant::now();
+        let statement = Statement::from_string(DatabaseBackend::Postgres, sql);
+        let rows = database.query_all_raw(statement).await?;
+        took.push(start.elapsed());
+        ensure!(rows.len() == 100, "{} rows", rows.len());
+    }
+    let (p50, p99) = quantiles(took);
+    report(&format!(
+        "control: for scale: 100 documents read from Postgres by key: p50 {p50:.1} ms, p99 {p99:.1} ms"
+    ));
     Ok(())
 }
 
