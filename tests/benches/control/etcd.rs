@@ -1,9 +1,9 @@
 //! etcd as it is, without our adapter: what ours is compared with.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use etcd_client::{Client, DeleteOptions, WatchStream};
+use etcd_client::{Client, DeleteOptions, KvClient, WatchStream};
 
 use super::PREFIX;
 
@@ -11,6 +11,24 @@ const KEY: &str = "/bare";
 
 /// Connections to etcd.
 pub(crate) struct Bare(Client);
+
+/// Puts, and a watch that sees them.
+pub(crate) struct Puts {
+    kv: KvClient,
+    events: WatchStream,
+    size: usize,
+}
+
+impl Puts {
+    /// From the next put to its event.
+    pub(crate) async fn next(&mut self) -> Result<Duration> {
+        let start = Instant::now();
+        let put = self.kv.put(KEY, vec![7; self.size], None);
+        let (put, seen) = tokio::join!(put, next(&mut self.events));
+        put?;
+        Ok(seen?.duration_since(start))
+    }
+}
 
 /// A watch of the manifest.
 pub(crate) struct Manifests(WatchStream);
@@ -38,20 +56,13 @@ impl Bare {
         Ok(found.kvs().first().context("it is not on the bus")?.value().len())
     }
 
-    /// From a put of `size` bytes to its event on a watch; the first, for which the watch was opened, does not count.
-    pub(crate) async fn put_to_watch(&self, size: usize, n: usize) -> Result<Vec<Duration>> {
-        let mut events = self.0.watch_client().watch(KEY, None).await?;
-        let mut kv = self.0.kv_client();
-        let mut took = Vec::new();
-        for _ in 0..=n {
-            let start = std::time::Instant::now();
-            let (put, event) = tokio::join!(kv.put(KEY, vec![7; size], None), next(&mut events));
-            put?;
-            let seen = event?;
-            took.push(seen.duration_since(start));
-        }
-        took.remove(0);
-        Ok(took)
+    /// Puts of `size` bytes, and a watch that sees them.
+    pub(crate) async fn puts(&self, size: usize) -> Result<Puts> {
+        Ok(Puts {
+            kv: self.0.kv_client(),
+            events: self.0.watch_client().watch(KEY, None).await?,
+            size,
+        })
     }
 
     pub(crate) async fn manifests(&self) -> Result<Manifests> {
@@ -61,11 +72,11 @@ impl Bare {
 }
 
 /// When the next event was seen.
-async fn next(events: &mut WatchStream) -> Result<std::time::Instant> {
+async fn next(events: &mut WatchStream) -> Result<Instant> {
     loop {
         let message = events.message().await?.context("the watch has ended")?;
         if !message.events().is_empty() {
-            return Ok(std::time::Instant::now());
+            return Ok(Instant::now());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From a change to the replica that serves it.
 //!
 //! The least that it can take is what a bare put of the same size takes until it is seen on a watch. What is compared with that begins
-//! when the publisher gives a small publication to the bus, which then looks for the manifest and writes both in one transaction, and ends
+//! when the publisher gives a small publication to the bus, which writes resource and manifest in one transaction, and ends
 //! when the replica has heard of it, verified, compiled and swapped.
 
 use anyhow::{Context as _, Result};
@@ -19,8 +19,9 @@ pub(crate) async fn measure(client: &Client, bus: &Timed, etcd: &Bare) -> Result
     let size = etcd.size(&format!("experiment/{}", fill::running(0))).await?;
     let mut experiment = Alternating::of(client, 0).await?;
     let (mut bare, mut ours, mut from_call) = (Vec::new(), Vec::new(), Vec::new());
+    let mut puts = etcd.puts(size).await?;
     for _ in 0..COMMANDS {
-        bare.extend(etcd.put_to_watch(size, 1).await?);
+        bare.push(puts.next().await?);
         let called = Timestamp::from_micros(SystemClock.now_micros());
         let activation = experiment.command(client, true).await?;
         let activation = activation.context("nobody knows how far the change has come")?;

@@ -11,13 +11,18 @@ mod plan;
 mod replicas;
 mod watch;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use assay_core::key::Namespace;
 use assay_failpoint::{Point, reach};
 use async_trait::async_trait;
 use bytes::Bytes;
-use etcd_client::{GetOptions, GetResponse, KeyValue, TxnOp};
+use etcd_client::{Compare, CompareOp, GetOptions, GetResponse, KeyValue, TxnOp};
 use futures::stream::BoxStream;
 
 use super::{BusEvent, ConfigBus, KeyBus, Publication, Replica, View};
@@ -90,6 +95,17 @@ pub struct EtcdConfigBus {
     members: Arc<[Member]>,
     keys: Keys,
     leases: Arc<Leases>,
+    written: Arc<Mutex<HashMap<Namespace, Written>>>,
+}
+
+/// A manifest that was written from here: as long as it stands, the next one need not look for it.
+#[derive(Clone)]
+struct Written {
+    manifest: Bytes,
+    generation: u64,
+    revision: i64,
+    /// The member that wrote it.
+    member: usize,
 }
 
 impl EtcdConfigBus {
@@ -118,6 +134,7 @@ impl EtcdConfigBus {
             members,
             keys: Keys::new(&options.prefix),
             leases: Arc::default(),
+            written: Arc::default(),
         })
     }
 
@@ -196,19 +213,21 @@ impl EtcdConfigBus {
     }
 }
 
-#[async_trait]
-impl ConfigBus for EtcdConfigBus {
-    async fn publish(&self, publication: Publication) -> Result<(), Error> {
-        publication.check()?;
+impl EtcdConfigBus {
+    /// Each change is one call of the map, which a panic cannot leave half done.
+    fn written(&self) -> MutexGuard<'_, HashMap<Namespace, Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes `publication` through `member`, as long as the manifest `stands`.
+    async fn write(
+        &self,
+        publication: &Publication,
+        member: &Member,
+        stands: Vec<Compare>,
+    ) -> Result<(), Error> {
         let namespace: &Namespace = &publication.namespace;
         let manifest = self.keys.manifest(namespace);
-        let (answer, member) = self
-            .first(WRITE_LIMIT, manifest.as_bytes(), &GetOptions::new())
-            .await?;
-        let (found, revision) = stored(answer.kvs());
-        if found != publication.from {
-            return Err(stale(&publication, found));
-        }
         let puts = publication
             .puts
             .iter()
@@ -223,40 +242,80 @@ impl ConfigBus for EtcdConfigBus {
             deletes,
             after,
         } = plan::plan(puts.collect(), deletes.collect());
-        let put = |(key, value): (String, bytes::Bytes)| TxnOp::put(key, value, None);
+        let put = |(key, value): (String, Bytes)| TxnOp::put(key, value, None);
         let delete = |key: String| TxnOp::delete(key, None);
         for chunk in before {
+            let operations = chunk.into_iter().map(put).collect();
             member
-                .guarded(
-                    &publication,
-                    &manifest,
-                    revision,
-                    chunk.into_iter().map(put).collect(),
-                )
+                .guarded(publication, &manifest, stands.clone(), operations)
                 .await?;
             reach(Point::ConfigWithinPublish);
         }
-        let last = TxnOp::put(manifest.as_str(), encode_manifest(&publication.manifest), None);
+        let encoded = encode_manifest(&publication.manifest);
+        let last = TxnOp::put(manifest.as_str(), encoded.clone(), None);
         let operations = puts
             .into_iter()
             .map(put)
             .chain(deletes.into_iter().map(delete))
             .chain([last])
             .collect();
-        let revision = member
-            .guarded(&publication, &manifest, revision, operations)
-            .await?;
+        let revision = member.guarded(publication, &manifest, stands, operations).await?;
+        let stands = vec![Compare::mod_revision(
+            manifest.as_str(),
+            CompareOp::Equal,
+            revision,
+        )];
         for chunk in after {
+            let operations = chunk.into_iter().map(delete).collect();
             member
-                .guarded(
-                    &publication,
-                    &manifest,
-                    revision,
-                    chunk.into_iter().map(delete).collect(),
-                )
+                .guarded(publication, &manifest, stands.clone(), operations)
                 .await?;
         }
+        let by = self.members.iter().position(|one| std::ptr::eq(one, member));
+        if let Some(by) = by {
+            let written = Written {
+                manifest: encoded,
+                generation: publication.manifest.generation,
+                revision,
+                member: by,
+            };
+            self.written().insert(namespace.clone(), written);
+        }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl ConfigBus for EtcdConfigBus {
+    async fn publish(&self, publication: Publication) -> Result<(), Error> {
+        publication.check()?;
+        let namespace: &Namespace = &publication.namespace;
+        let known = self.written().remove(namespace);
+        let known = known.filter(|known| Some(known.generation) == publication.from);
+        if let Some(known) = known
+            && let Some(member) = self.members.get(known.member)
+        {
+            let name = self.keys.manifest(namespace);
+            let stands = [
+                Compare::mod_revision(name.as_str(), CompareOp::Equal, known.revision),
+                Compare::value(name, CompareOp::Equal, known.manifest),
+            ];
+            match self.write(&publication, member, stands.into()).await {
+                // Another has written meanwhile: maybe the same.
+                Err(Error::Stale { .. }) => {}
+                done => return done,
+            }
+        }
+        let manifest = self.keys.manifest(namespace);
+        let (answer, member) = self
+            .first(WRITE_LIMIT, manifest.as_bytes(), &GetOptions::new())
+            .await?;
+        let (found, revision) = stored(answer.kvs());
+        if found != publication.from {
+            return Err(stale(&publication, found));
+        }
+        let stands = Compare::mod_revision(manifest, CompareOp::Equal, revision);
+        self.write(&publication, member, vec![stands]).await
     }
 
     async fn read(&self) -> Result<View, Error> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use etcd_client::{
-    Certificate, Client, Compare, CompareOp, ConnectOptions, Identity, KvClient, LeaseClient, TlsOptions,
-    Txn, TxnOp, TxnOpResponse, WatchClient,
+    Certificate, Client, Compare, ConnectOptions, Identity, KvClient, LeaseClient, TlsOptions, Txn, TxnOp,
+    TxnOpResponse, WatchClient,
 };
 use tokio::sync::OnceCell;
 
@@ -61,16 +61,16 @@ impl Member {
         self.clients.get_or_try_init(make).await
     }
 
-    /// Runs `operations` if the manifest is still the one of `revision`. Returns the revision of the transaction.
+    /// Runs `operations` if the manifest `stands`. Returns the revision of the transaction.
     pub(super) async fn guarded(
         &self,
         publication: &Publication,
         manifest: &str,
-        revision: i64,
+        stands: Vec<Compare>,
         operations: Vec<TxnOp>,
     ) -> Result<i64, Error> {
         let transaction = Txn::new()
-            .when([Compare::mod_revision(manifest, CompareOp::Equal, revision)])
+            .when(stands)
             .and_then(operations)
             .or_else([TxnOp::get(manifest, None)]);
         let answer = bounded(WRITE_LIMIT, self.clients().await?.kv.clone().txn(transaction)).await?;
