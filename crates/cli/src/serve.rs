@@ -7,7 +7,9 @@ pub(crate) mod embedded;
 
 use std::{net::SocketAddr, path::Path};
 
-use assay_platform::{Clock, Shutdown, SystemClock, shutdown::run_until_signal, telemetry};
+use assay_platform::{
+    Clock, Observed, Shutdown, SystemClock, server::bind, shutdown::run_until_signal, telemetry,
+};
 
 use crate::{
     args::{Global, ServeArgs, Service},
@@ -29,7 +31,10 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<(), Error> {
         settings.telemetry.service_name = name.to_owned();
     }
     let telemetry = telemetry::init(&settings.telemetry)?;
+    let observed = Observed::new();
+    settings.observed_by(&observed);
     let served = run_until_signal(name, |shutdown| async move {
+        observe(&settings, observed, &shutdown).await?;
         match args.service {
             None => all(settings, shutdown).await,
             Some(service) => cluster::serve(service, settings, shutdown).await,
@@ -38,6 +43,24 @@ pub(crate) async fn run(global: &Global, args: ServeArgs) -> Result<(), Error> {
     let served = served.await;
     telemetry.shutdown().await;
     served?
+}
+
+/// Tells of this process on a port of its own, if the settings name one.
+async fn observe(settings: &Settings, observed: Observed, shutdown: &Shutdown) -> Result<(), Error> {
+    let Some(listen) = settings.observe.listen else {
+        return Ok(());
+    };
+    let listener = bind(&listen.to_string()).await?;
+    let address = listener.local_addr().map_err(Error::internal)?;
+    output::note(format!(
+        "assay: metrics, health and status on http://{address}/metrics, /healthz, /readyz, /status"
+    ));
+    tokio::spawn(assay_platform::observe::serve(
+        listener,
+        observed,
+        shutdown.clone(),
+    ));
+    Ok(())
 }
 
 fn service_name(service: Service) -> &'static str {

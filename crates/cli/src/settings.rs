@@ -7,7 +7,7 @@ use std::{
 };
 
 use assay_client::Endpoints;
-use assay_platform::{Check, Secret, TelemetrySettings, error::chain, settings};
+use assay_platform::{Check, ObserveSettings, Observed, Secret, TelemetrySettings, error::chain, settings};
 use assay_storage::{event_log::RedisLog, sql::Database};
 use serde::Deserialize;
 
@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) client: ClientSettings,
     /// Logs and traces.
     pub(crate) telemetry: TelemetrySettings,
+    /// Metrics, health and status for people.
+    pub(crate) observe: ObserveSettings,
 }
 
 /// Who may call.
@@ -210,6 +212,14 @@ impl Settings {
             check.join(other);
         }
         check
+    }
+
+    /// Lets every service tell of itself at `observed`.
+    pub(crate) fn observed_by(&mut self, observed: &Observed) {
+        self.config.observed = observed.clone();
+        self.assignment.observed = observed.clone();
+        self.ingest.observed = observed.clone();
+        self.analysis.observed = observed.clone();
     }
 
     /// Reflection is on when one process runs every service, for people who try it, unless the settings say otherwise.

@@ -81,6 +81,7 @@ pub async fn serve(
         shutdown.clone(),
     ));
     let health = Health::new([SERVICE_NAME]);
+    settings.observed.health("analysis", &health);
     let mut server = Server::new("assay-analysis", listener, health.clone())
         .access(settings.access)
         .limits(settings.limits)

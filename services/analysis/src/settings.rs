@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use assay_platform::{Access, Check, Limits};
+use assay_platform::{Access, Check, Limits, Observed};
 use serde::Deserialize;
 
 const READERS: RangeInclusive<usize> = 1..=1_024;
@@ -38,6 +38,9 @@ pub struct Settings {
     pub reflection: Option<bool>,
     /// What it takes at most.
     pub limits: Limits,
+    /// Where it tells of itself.
+    #[serde(skip)]
+    pub observed: Observed,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -70,6 +73,7 @@ impl Default for Settings {
             trim_interval: Duration::from_secs(10),
             reflection: None,
             limits: Limits::default(),
+            observed: Observed::default(),
             access: Access::open(),
         }
     }

@@ -7,6 +7,7 @@ mod bad_input;
 mod configuration;
 mod exposures;
 mod fixtures;
+mod observed;
 mod remembered;
 mod support;
 mod ways;

@@ -157,6 +157,7 @@ impl Follower {
         match timeout(self.bus_wait, self.bus.read()).await {
             Ok(Ok(view)) => {
                 progress.position = Some(view.revision);
+                self.serving.heard(self.now());
                 let steps = progress.view.relist(view);
                 from_file.extend(steps);
             }
@@ -223,6 +224,7 @@ impl Follower {
             };
             outage.is_over();
             last_sign = Instant::now();
+            self.serving.heard(self.now());
             position = position.max(revision(&event).unwrap_or(position));
             progress.position = Some(position);
             comparison.saw(&event);
@@ -237,6 +239,7 @@ impl Follower {
     /// Takes up a full read; the answer is its position.
     async fn relist(&self, progress: &mut Progress, view: View) -> u64 {
         let revision = view.revision;
+        self.serving.heard(self.now());
         let steps = compute(progress, move |replica| replica.relist(view)).await;
         progress.position = Some(revision);
         self.serve(progress, steps).await;
@@ -280,7 +283,7 @@ impl Follower {
             .collect();
         let replaced = self.serving.replace(steps.into_iter().map(|step| step.snapshot));
         self.replaced.add(replaced);
-        let since = Timestamp::from_micros(self.clock.now_micros());
+        let since = self.now();
         self.acknowledged.send_modify(|served| {
             for (namespace, generation) in generations {
                 let settled = served.get(&namespace).map_or(0, |before| before.settled);
@@ -294,6 +297,10 @@ impl Follower {
         });
         self.health.ready().await;
         self.saved.send_replace(Some(Arc::new(progress.view.save())));
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.clock.now_micros())
     }
 
     /// Time between comparisons; never zero.

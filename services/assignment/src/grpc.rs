@@ -18,7 +18,11 @@ use assay_proto::{
     field::{FieldError, FieldErrors},
     hot,
 };
-use tonic::{Request, Response, Status, codegen::http::HeaderMap, metadata::MetadataMap};
+use tonic::{
+    Request, Response, Status,
+    codegen::http::HeaderMap,
+    metadata::{MetadataMap, MetadataValue},
+};
 
 use crate::{
     Assignments,
@@ -26,6 +30,11 @@ use crate::{
     callers::name_of,
     error::Refusal,
 };
+
+/// Says that what is served may be out of date: it comes from the snapshot file, or the bus has been silent for a minute.
+const STALE: &str = "x-assay-stale";
+/// For how many seconds, where that is known.
+const CONFIG_AGE: &str = "x-assay-config-age-seconds";
 
 const ASSIGN: &str = "/assay.assignment.v1.AssignmentService/Assign";
 
@@ -59,7 +68,7 @@ impl AssignmentService for Grpc {
         if let Some(recorded) = sitting.end() {
             recorded.await;
         }
-        Ok(Response::new(pb::AssignResponse { assignments }))
+        Ok(self.dated(pb::AssignResponse { assignments }))
     }
 
     async fn assign_batch(
@@ -88,7 +97,7 @@ impl AssignmentService for Grpc {
         if let Some(recorded) = sitting.end() {
             recorded.await;
         }
-        Ok(Response::new(pb::AssignBatchResponse { results }))
+        Ok(self.dated(pb::AssignBatchResponse { results }))
     }
 }
 
@@ -100,6 +109,20 @@ impl Grpc {
         for key in &question.keys {
             self.0.callers.saw(caller, question.namespace.as_str(), key, now);
         }
+    }
+
+    /// The answer, and that it may be out of date where it may.
+    fn dated<T>(&self, message: T) -> Response<T> {
+        let mut response = Response::new(message);
+        let (serving, now) = (&self.0.serving, self.0.now());
+        if serving.is_stale(now) {
+            let metadata = response.metadata_mut();
+            metadata.insert(STALE, MetadataValue::from_static("true"));
+            if let Some(age) = serving.age(now) {
+                metadata.insert(CONFIG_AGE, age.as_secs().into());
+            }
+        }
+        response
     }
 
     fn sitting(&self, question: &Question) -> Result<Sitting<'_>, Status> {
@@ -134,8 +157,12 @@ impl Unary for Hot {
             _ => return None,
         };
         caller.check_namespace(namespace).ok()?;
-        let mut sitting = Sitting::begin(&self.0, namespace, used).ok()?;
         let (name, now) = (name_of(caller, headers), self.0.now());
+        if self.0.serving.is_stale(now) {
+            // The plain way says so.
+            return None;
+        }
+        let mut sitting = Sitting::begin(&self.0, namespace, used).ok()?;
         for key in asked.keys {
             self.0.callers.saw(name, namespace, key, now);
             let decided = sitting.decide(key, Some(&asked.unit), &asked.attributes);

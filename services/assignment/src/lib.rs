@@ -16,6 +16,7 @@ mod error;
 mod follow;
 mod grpc;
 mod memories;
+mod observe;
 mod pipeline;
 mod record;
 mod serving;
@@ -78,6 +79,14 @@ pub async fn serve(
     let pipeline = pipeline::start(&ports, &settings.exposures, epoch).await?;
     let serving = Arc::new(serving::Serving::new());
     let health = Health::new([SERVICE_NAME]);
+    let observer = observe::Observer {
+        serving: serving.clone(),
+        queue: pipeline.queue(),
+        clock: clock.clone(),
+    };
+    settings.observed.health("assignment", &health);
+    settings.observed.collect(observer.clone());
+    settings.observed.status("assignment", move || observer.status());
     // Dropped, it ends its tasks.
     let mut tasks = JoinSet::new();
     let stop_keeping = Shutdown::new();

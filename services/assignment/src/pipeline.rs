@@ -117,6 +117,11 @@ async fn open(directory: PathBuf, settings: &ExposureSettings) -> Result<(StoreW
 }
 
 impl Pipeline {
+    /// Where everything is that was offered.
+    pub(crate) fn queue(&self) -> Arc<Queue> {
+        self.queue.clone()
+    }
+
     /// Where requests put their exposures.
     pub(crate) fn recorder(&self) -> Arc<Recorder> {
         self.recorder.clone()

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, time::Duration};
 
 use assay_platform::{
-    Access, Check, Limits, server::DRAIN_DEADLINE, settings::duration, shutdown::WORK_DEADLINE,
+    Access, Check, Limits, Observed, server::DRAIN_DEADLINE, settings::duration, shutdown::WORK_DEADLINE,
 };
 use serde::Deserialize;
 
@@ -32,6 +32,9 @@ pub struct Settings {
     pub workers: usize,
     /// What it takes at most.
     pub limits: Limits,
+    /// Where it tells of itself.
+    #[serde(skip)]
+    pub observed: Observed,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -112,6 +115,7 @@ impl Default for Settings {
             reflection: None,
             workers: std::thread::available_parallelism().map_or(1, NonZero::get),
             limits: Limits::default(),
+            observed: Observed::default(),
             access: Access::open(),
             bus_wait: Duration::from_secs(1),
             compare_interval: Duration::from_secs(300),

@@ -108,6 +108,7 @@ pub async fn serve(
     let signals = Signals::new(ports.analysis, &settings);
     let scheduler = Scheduler::new(truth.clone(), fences.clone(), settings.schedule_interval);
     let health = Health::new(grpc::SERVICES);
+    settings.observed.health("config", &health);
     let mut server = Server::new("assay-config", listener, health.clone())
         .access(settings.access)
         .limits(settings.limits)

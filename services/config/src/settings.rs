@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use assay_core::winner::Thresholds;
-use assay_platform::{Access, Check, Limits};
+use assay_platform::{Access, Check, Limits, Observed};
 use serde::Deserialize;
 
 const RECONCILE_SECONDS: RangeInclusive<u64> = 1..=3_600;
@@ -40,6 +40,9 @@ pub struct Settings {
     pub reflection: Option<bool>,
     /// What it takes at most.
     pub limits: Limits,
+    /// Where it tells of itself.
+    #[serde(skip)]
+    pub observed: Observed,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -58,6 +61,7 @@ impl Default for Settings {
             callers_window: Duration::from_secs(3_600),
             reflection: None,
             limits: Limits::default(),
+            observed: Observed::default(),
             access: Access::open(),
         }
     }

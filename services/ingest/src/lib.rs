@@ -57,6 +57,7 @@ pub async fn serve(
     let service =
         IngestServiceServer::new(grpc::Grpc { ingest, clock }).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let health = Health::new([SERVICE_NAME]);
+    settings.observed.health("ingest", &health);
     let mut server = Server::new("assay-ingest", listener, health.clone())
         .access(settings.access)
         .limits(settings.limits)

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use assay_platform::{Access, Check, Limits};
+use assay_platform::{Access, Check, Limits, Observed};
 use serde::Deserialize;
 
 /// One minute to a year.
@@ -26,6 +26,9 @@ pub struct Settings {
     pub reflection: Option<bool>,
     /// What it takes at most.
     pub limits: Limits,
+    /// Where it tells of itself.
+    #[serde(skip)]
+    pub observed: Observed,
     /// Who may call; everyone, unless `auth` of the process says otherwise.
     #[serde(skip)]
     pub access: Access,
@@ -40,6 +43,7 @@ impl Default for Settings {
             lateness_allowance: Duration::from_secs(72 * 3600),
             reflection: None,
             limits: Limits::default(),
+            observed: Observed::default(),
             access: Access::open(),
         }
     }

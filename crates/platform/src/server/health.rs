@@ -46,6 +46,11 @@ impl Health {
         self.change(State::NotReady).await;
     }
 
+    /// Whether the named services are ready.
+    pub(crate) async fn is_ready(&self) -> bool {
+        *self.state.lock().await == State::Ready
+    }
+
     /// The first step of a shutdown: not ready, for good.
     pub(super) async fn ending(&self) {
         self.change(State::Ending).await;
