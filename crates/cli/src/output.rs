@@ -66,7 +66,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
         .load_style(presets::NOTHING)
         .set_header(header.iter().map(|h| h.to_uppercase()));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| plain(cell)));
     }
     for column in right {
         if let Some(column) = table.column_mut(*column) {
@@ -82,10 +82,22 @@ pub(crate) fn facts(facts: Vec<(&str, String)>) -> String {
     table.load_style(presets::NOTHING);
     for (name, fact) in facts {
         if !fact.is_empty() {
-            table.add_row(vec![name.to_owned(), fact]);
+            table.add_row(vec![name.to_owned(), plain(&fact)]);
         }
     }
     trimmed(&table.to_string())
+}
+
+/// Without what would drive a terminal: whoever may write a name is not to write on an operator's screen.
+fn plain(text: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() && c != '\n' {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Without the spaces that columns leave at the ends of lines.
@@ -96,6 +108,17 @@ fn trimmed(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobodys_text_drives_the_terminal() {
+        let hostile = "\u{1b}[2J\u{1b}]0;x\u{7}";
+        for text in [
+            table(&["name"], [vec![hostile.to_owned()]], &[]),
+            facts(vec![("name", hostile.to_owned())]),
+        ] {
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        }
+    }
 
     #[test]
     fn tables_are_plain_text() {

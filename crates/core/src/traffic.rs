@@ -169,18 +169,36 @@ pub fn open_cohort(experiment: &Experiment, generation: u64) -> Option<Experimen
 
 /// The way back to `flag` through prerequisites, or a way that is too long, if `experiment` is stored beside `others`.
 ///
-/// `others` are the experiments that may be served: drafts and live ones. A way names flags, beginning with the experiment's own.
+/// `others` are the experiments that may be served: drafts and live ones. A way names flags; it begins with the experiment's own, or with that
+/// from which the longest way leads to it.
 pub fn prerequisite_path(experiment: &Experiment, others: &[Experiment]) -> Option<Vec<FlagKey>> {
-    let mut path = vec![experiment.flag.clone()];
     let own = |flag: &FlagKey| *flag == experiment.flag;
-    walk(
-        &experiment.traffic.prerequisites,
-        &experiment.key,
-        &own,
-        others,
-        &mut path,
-    )
-    .then_some(path)
+    let way = |mut path: Vec<FlagKey>| {
+        path.push(experiment.flag.clone());
+        let (prerequisites, key) = (&experiment.traffic.prerequisites, &experiment.key);
+        walk(prerequisites, key, &own, others, &mut path).then_some(path)
+    };
+    way(Vec::new()).or_else(|| {
+        let above = above(&experiment.flag, &experiment.key, others, MAX_PREREQUISITE_DEPTH);
+        (!above.is_empty()).then_some(above).and_then(way)
+    })
+}
+
+/// The longest way through the prerequisites of `others` that leads to `flag`, which is left out; at most `limit` flags.
+fn above(flag: &FlagKey, skip: &ExperimentKey, others: &[Experiment], limit: u32) -> Vec<FlagKey> {
+    let Some(limit) = limit.checked_sub(1) else {
+        return Vec::new();
+    };
+    let requires = |other: &&Experiment| {
+        let mut required = other.traffic.prerequisites.iter();
+        other.key != *skip && required.any(|prerequisite| prerequisite.flag == *flag)
+    };
+    let ways = others.iter().filter(requires).map(|other| {
+        let mut way = above(&other.flag, skip, others, limit);
+        way.push(other.flag.clone());
+        way
+    });
+    ways.max_by_key(Vec::len).unwrap_or_default()
 }
 
 /// Whether a way through `prerequisites` comes back or is too long; then it is left in `path`.

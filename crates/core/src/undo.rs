@@ -7,7 +7,7 @@ use crate::{
     flag::{Flag, HeldDefault, Variation},
     lifecycle::{Action, Outcome, State, allowed_actions},
     time::Timestamp,
-    traffic::may_add_cohort,
+    traffic::{Sticky, may_add_cohort},
     value::Value,
 };
 
@@ -73,6 +73,10 @@ impl Experiment {
     /// The commands that a person may give at `now`: those of [`allowed_actions`], and Undo while it is possible.
     pub fn allowed_actions(&self, now: Timestamp) -> Vec<Action> {
         let mut actions = allowed_actions(&self.state);
+        if matches!(self.state, State::Paused(_)) && self.traffic.sticky != Sticky::Stored {
+            // There is no other mode for what remembers nobody.
+            actions.retain(|action| *action != Action::Pause);
+        }
         if self.undoable(now).is_some() {
             actions.push(Action::Undo);
         }

@@ -369,3 +369,74 @@ async fn s2_another_tenants_namespace_looks_as_if_it_did_not_exist() {
     assert!(n_tried > 50, "{n_tried}");
     service.stop().await;
 }
+
+/// An editor writes drafts; what units get from now on is for an operator to say.
+#[tokio::test]
+async fn s1_an_editor_starts_nothing_and_reaches_no_more_units() {
+    let service = guarded().await;
+    let channel = service.channel.clone();
+    let mut experiments = pb::experiment_service_client::ExperimentServiceClient::new(channel.clone());
+    let mut metrics = pb::metric_service_client::MetricServiceClient::new(channel);
+    let in_shop = |experiment: pb::Experiment| pb::Experiment {
+        namespace: "shop".to_owned(),
+        ..experiment
+    };
+    let metric = pb::CreateMetricRequest {
+        metric: Some(pb::Metric {
+            namespace: "shop".to_owned(),
+            ..make::retention("retention_7")
+        }),
+    };
+    metrics
+        .create_metric(with(Role::Editor.name(), metric))
+        .await
+        .unwrap();
+    let create = |start| pb::CreateExperimentRequest {
+        experiment: Some(in_shop(pb::Experiment {
+            coverage: Some(1_000),
+            ..make::ready("a")
+        })),
+        start,
+        ..Default::default()
+    };
+    let started = experiments
+        .create_experiment(with(Role::Editor.name(), create(true)))
+        .await;
+    refused(started, Code::PermissionDenied, "ROLE_REQUIRED");
+    let operator = [Role::Operator.name(), Role::Editor.name()];
+    let started = experiments
+        .create_experiment(with(operator[0], create(true)))
+        .await
+        .unwrap()
+        .into_inner();
+    let running = started.experiment.unwrap();
+    let update = |path: &str, experiment: pb::Experiment| pb::UpdateExperimentRequest {
+        experiment: Some(experiment),
+        update_mask: make::mask(&[path]),
+    };
+    let wider = pb::Experiment {
+        coverage: Some(5_000),
+        ..running.clone()
+    };
+    let widened = experiments
+        .update_experiment(with(operator[1], update("coverage", wider.clone())))
+        .await;
+    refused(widened, Code::PermissionDenied, "ROLE_REQUIRED");
+    let named = pb::Experiment {
+        name: "a better name".to_owned(),
+        ..running
+    };
+    let named = experiments
+        .update_experiment(with(operator[1], update("name", named)))
+        .await
+        .unwrap()
+        .into_inner();
+    let wider = pb::Experiment {
+        version: named.experiment.unwrap().version,
+        ..wider
+    };
+    experiments
+        .update_experiment(with(operator[0], update("coverage", wider)))
+        .await
+        .unwrap();
+}

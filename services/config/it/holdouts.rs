@@ -147,7 +147,14 @@ async fn a_winner_leaves_the_old_default_to_the_holdout_until_it_is_deleted() {
         Code::FailedPrecondition,
         "IN_USE",
     );
-    assert_eq!(fact(&failure, "by"), "flag/a");
+    assert_eq!(fact(&failure, "by"), "experiment/a,flag/a");
+    // Undo would need it as it was.
+    refused(
+        delete(&mut service, &holdout).await,
+        Code::FailedPrecondition,
+        "IN_USE",
+    );
+    service.clock.advance(std::time::Duration::from_secs(61));
     delete(&mut service, &holdout).await.unwrap();
     let request = pb::GetFlagRequest {
         namespace: String::new(),

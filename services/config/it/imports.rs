@@ -296,3 +296,30 @@ async fn what_has_begun_is_neither_changed_nor_pruned() {
     assert_eq!(service.get("live").await.version, running.version);
     service.stop().await;
 }
+
+/// What was pinned in one namespace stays so in another, though the flag's default has moved since.
+#[tokio::test]
+async fn a_namespace_with_a_winner_can_go_elsewhere() {
+    let mut service = Service::start().await;
+    service.metric(make::retention("retention_7")).await;
+    let running = service.running("a").await;
+    let request = pb::DeclareWinnerRequest {
+        key: running.key,
+        version: running.version,
+        reason: "it helps".to_owned(),
+        variant_key: "on".to_owned(),
+        force: true,
+        ..Default::default()
+    };
+    service.experiments.declare_winner(request).await.unwrap();
+    let (_, contents) = export(&service, "").await;
+    let request = pb::ImportNamespaceRequest {
+        namespace: "elsewhere".to_owned(),
+        ..of(&contents)
+    };
+    import(&service, request).await.unwrap();
+    let (_, copied) = export(&service, "elsewhere").await;
+    assert_eq!(copied, contents);
+    assert_eq!(copied.experiments[0].variants[0].value, make::boolean(false));
+    assert_eq!(copied.flags[0].default_value, make::boolean(true));
+}

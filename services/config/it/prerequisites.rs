@@ -70,3 +70,72 @@ async fn a_circle_is_refused_and_named() {
         "{failure}"
     );
 }
+
+/// Of two that close a circle at the same time one is refused: each has read what the other was not in yet.
+#[tokio::test]
+async fn two_at_once_do_not_close_a_circle() {
+    let mut service = Service::start().await;
+    service.metric(make::retention("retention_7")).await;
+    for key in ["a", "b"] {
+        service.flag(make::flag(key)).await;
+    }
+    for round in 0..10 {
+        let create = |of: &str, needs: &str| {
+            let sketch = requires(
+                make::ready_on(&format!("of-{of}-{round}"), of),
+                needs,
+                make::boolean(true),
+            );
+            let request = pb::CreateExperimentRequest {
+                experiment: Some(sketch),
+                ..Default::default()
+            };
+            let mut client = service.experiments.clone();
+            async move { client.create_experiment(request).await }
+        };
+        let both = tokio::join!(create("a", "b"), create("b", "a"));
+        let both = [both.0, both.1];
+        let made: Vec<_> = both.into_iter().flatten().collect();
+        assert!(made.len() < 2, "round {round}");
+        for created in made {
+            let created = created.into_inner().experiment.unwrap();
+            let request = pb::DeleteExperimentRequest {
+                key: created.key,
+                version: created.version,
+                ..Default::default()
+            };
+            service.experiments.delete_experiment(request).await.unwrap();
+        }
+    }
+}
+
+/// What others have saved is no reason to refuse another text.
+#[tokio::test]
+async fn a_way_that_stands_is_no_reason_to_refuse_a_text() {
+    let mut service = Service::start().await;
+    service.metric(make::retention("retention_7")).await;
+    for i in 0..7 {
+        service.flag(make::flag(&format!("f{i}"))).await;
+    }
+    for i in 0..5 {
+        let own = make::ready_on(&format!("e{i}"), &format!("f{i}"));
+        service
+            .experiment(requires(own, &format!("f{}", i + 1), make::boolean(true)))
+            .await;
+    }
+    let last = requires(make::ready_on("e5", "f5"), "f6", make::boolean(true));
+    let failure = invalid(
+        service.try_experiment(last).await,
+        &[("prerequisites", "PREREQUISITE_DEPTH")],
+    );
+    assert!(failure.violations[0].description.contains("f0 → f1"), "{failure}");
+    let first = service.get("e0").await;
+    let renamed = pb::UpdateExperimentRequest {
+        experiment: Some(pb::Experiment {
+            name: "another name".to_owned(),
+            ..first
+        }),
+        update_mask: make::mask(&["name"]),
+    };
+    service.experiments.update_experiment(renamed).await.unwrap();
+}

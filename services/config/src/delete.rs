@@ -27,7 +27,7 @@ async fn attempt<R: Simple>(truth: &Truth, call: &Call, key: &str, version: u64)
     let current: R = truth.get_at(&call.namespace, key, version).await?;
     let by = current.users(truth, call).await?;
     if !by.is_empty() {
-        let remedy = "change or delete them first, or keep it";
+        let remedy = "take it out of those that can be changed, delete drafts, or keep it: what has run keeps what it ran with";
         return Err(Error::InUse {
             what: name::<R>(key),
             by,

@@ -78,7 +78,11 @@ impl Simple for Holdout {
     }
 
     async fn users(&self, truth: &Truth, call: &Call) -> Result<Vec<String>, Error> {
-        let bound = |e: &Experiment| e.state.is_live() && e.traffic.holdouts.contains(&self.key);
+        // What Undo may bring back needs it as it was.
+        let now = truth.now();
+        let returns = |e: &Experiment| e.undoable(now).is_some_and(|undo| undo.before.is_live());
+        let bound =
+            |e: &Experiment| (e.state.is_live() || returns(e)) && e.traffic.holdouts.contains(&self.key);
         Ok(names(&experiments(truth, call, bound).await?))
     }
 

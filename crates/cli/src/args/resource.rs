@@ -201,6 +201,8 @@ pub(crate) struct ExperimentFields {
     /// For create: start it in the same change, or schedule it when its start time lies ahead.
     #[arg(long)]
     start: bool,
+    #[command(flatten)]
+    waiting: super::Waiting,
     /// Its assignments were decided elsewhere.
     #[arg(long)]
     imported: bool,
@@ -216,6 +218,11 @@ impl ExperimentFields {
     /// Whether it is to be started at once.
     pub(crate) fn starts(&self) -> bool {
         self.start
+    }
+
+    /// How long to wait until the start is served everywhere, as it was written.
+    pub(crate) fn wait(&self) -> Option<&str> {
+        self.waiting.wait.as_deref()
     }
 
     /// Names the variants; their values are those of the flag.

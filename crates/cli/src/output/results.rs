@@ -264,8 +264,16 @@ pub(crate) fn data_lines(result: &pb::ExperimentResult) -> String {
         n(records.conflicts),
         n(records.invalid)
     );
+    let mut since = text::time(result.counting_from);
+    if !since.is_empty() {
+        since = format!("\ncounts from   {since}");
+    }
+    if !result.unconfirmed_replicas.is_empty() {
+        let silent = result.unconfirmed_replicas.join(", ");
+        since.push_str(&format!("; not confirmed by {silent}"));
+    }
     format!(
-        "units         {}\nsplit         {srm}\ndata through  {through}\nnot counted   {seen} (whole namespace)\ngeneration    {}",
+        "units         {}\nsplit         {srm}{since}\ndata through  {through}\nnot counted   {seen} (whole namespace)\ngeneration    {}",
         units.collect::<Vec<_>>().join(", "),
         result.generation
     )

@@ -146,12 +146,23 @@ async fn create(context: &Context, mut written: Written<ExperimentFields>) -> Re
                 .collect(),
         );
     }
+    let wait = text::parse_duration(written.fields.wait().unwrap_or_default(), "--wait")?;
     if !written.fields.starts() {
+        if wait.is_some() {
+            return Err(Error::Usage(
+                "--wait goes with --start: a draft is served nowhere".to_owned(),
+            ));
+        }
         return resource::create::<Experiment, _>(context, written).await;
     }
     let experiment = resource::new::<Experiment, _>(context, written)?;
     let done = context.client.create_experiment(experiment, true).await?;
-    report(context, done)
+    let generation = done.experiment.generation;
+    report(context, done)?;
+    match wait {
+        Some(wait) => replicas::wait(context, generation, wait).await,
+        None => Ok(()),
+    }
 }
 
 async fn command(context: &Context, named: Named, waiting: Waiting, command: Command) -> Result<(), Error> {

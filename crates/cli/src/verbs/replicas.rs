@@ -70,7 +70,7 @@ pub(super) async fn wait(context: &Context, generation: u64, limit: Message) -> 
     output::note(line(&found));
     match found.fence_time {
         Some(_) => Ok(()),
-        None => Err(Error::Refused(format!(
+        None => Err(Error::Waited(format!(
             "generation {} is not yet served everywhere after {limit:?}; the change is made, wait longer with `--wait=30s`, or look with `assay replicas`",
             found.generation
         ))),

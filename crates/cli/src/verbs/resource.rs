@@ -45,7 +45,8 @@ pub(super) fn new<V: View, F: Fields + Args + std::fmt::Debug>(
         let problem = "--version goes with update: what is created has no version yet";
         return Err(Error::Usage(problem.to_owned()));
     }
-    let mut message = compose::<V, F>(Map::new(), written)?;
+    let file = written.file.as_deref().map(read).transpose()?.unwrap_or_default();
+    let mut message = compose::<V, F>(Map::new(), file, written)?;
     if message.namespace().is_empty() {
         message.set_namespace(context.namespace().to_owned());
     }
@@ -89,7 +90,7 @@ pub(super) async fn update<V: View, F: Fields + Args + std::fmt::Debug>(
     let Value::Object(base) = serde_json::to_value(V::of(stored)).map_err(Error::internal)? else {
         return Err(Error::internal("a resource is a JSON object"));
     };
-    let mut message = compose::<V, F>(base, written)?;
+    let mut message = compose::<V, F>(base, file, written)?;
     message.set_version(version);
     let (updated, warnings) = message.update(&context.client).await?;
     for warning in warnings {
@@ -128,15 +129,14 @@ pub(super) async fn target<R: Resource>(context: &Context, named: Named) -> Resu
     })
 }
 
-/// `base`, changed by the file, changed by the options.
+/// `base`, changed by what the `file` holds, changed by the options.
 fn compose<V: View, F: Fields + Args + std::fmt::Debug>(
     base: Map<String, Value>,
+    file: Map<String, Value>,
     written: Written<F>,
 ) -> Result<V::Message, Error> {
     let mut document = base;
-    if let Some(file) = &written.file {
-        document.extend(read(file)?);
-    }
+    document.extend(file);
     written.fields.write(&mut document)?;
     if let Some(key) = written.key {
         document.insert("key".to_owned(), key.into());
@@ -181,7 +181,9 @@ fn read(path: &Path) -> Result<Map<String, Value>, Error> {
         std::fs::read_to_string(path)
     };
     let text = text.map_err(|error| wrong(error.to_string()))?;
-    let yaml = serde_yaml_ng::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    // Editors of some systems put a byte order mark first.
+    let text = text.trim_start_matches('\u{feff}');
+    let yaml = serde_yaml_ng::from_str(text).map_err(|error| wrong(error.to_string()))?;
     finite(&yaml).map_err(wrong)?;
     match serde_yaml_ng::from_value(yaml).map_err(|error| wrong(error.to_string()))? {
         Value::Object(document) => Ok(document),

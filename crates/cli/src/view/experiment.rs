@@ -97,6 +97,12 @@ pub(crate) struct Experiment {
     pub(crate) salt: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) reason: String,
+    /// From when it counts: the fence of its start.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) counting_from: String,
+    /// Replicas that had not confirmed the start by then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unconfirmed_replicas: Vec<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) archived_from: String,
     #[serde(skip_serializing_if = "is_zero")]
@@ -162,6 +168,8 @@ impl View for Experiment {
             end_action: text::name_of::<pb::EndAction>(experiment.end_action),
             end_reached_at: text::time(experiment.end_reached_at),
             schedule_error: experiment.schedule_error,
+            counting_from: text::time(experiment.counting_from),
+            unconfirmed_replicas: experiment.unconfirmed_replicas,
             completed_at: text::time(experiment.completed_at),
             undo_until: text::time(experiment.undo_until),
             control_drift: experiment.control_drift.map(ControlDrift::of),
@@ -305,6 +313,8 @@ impl View for Experiment {
             ("at the end", self.end_action.clone()),
             ("end reached", self.end_reached_at.clone()),
             ("cannot start", self.schedule_error.clone()),
+            ("counts from", self.counting_from.clone()),
+            ("not confirmed by", self.unconfirmed_replicas.join(", ")),
             ("completed", self.completed_at.clone()),
             ("undo until", self.undo_until.clone()),
             (

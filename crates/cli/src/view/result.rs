@@ -15,6 +15,12 @@ pub(crate) struct ExperimentResult {
     generation: u64,
     computed_at: String,
     data_through: String,
+    /// From when it counts; empty where that is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    counting_from: String,
+    /// Replicas that had not confirmed the start by then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unconfirmed_replicas: Vec<String>,
     confidence: f64,
     variants: Vec<VariantCount>,
     srm: Srm,
@@ -127,6 +133,8 @@ impl ExperimentResult {
             generation: result.generation,
             computed_at: text::time(result.computed_at),
             data_through: text::time(result.data_through),
+            counting_from: text::time(result.counting_from),
+            unconfirmed_replicas: result.unconfirmed_replicas,
             confidence: result.confidence,
             variants: result.variants.into_iter().map(variant).collect(),
             srm: Srm {

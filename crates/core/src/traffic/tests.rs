@@ -160,4 +160,14 @@ fn a_way_back_is_named() {
         Some("0 → 1 → 2 → 3 → 4 → 5 → 6")
     );
     assert_eq!(path(&on("0", &["5"]), &long), None);
+    // Whichever is stored last: what leads to it counts, too.
+    let before: Vec<_> = (0..4)
+        .map(|i| on(&i.to_string(), &[&(i + 1).to_string()]))
+        .collect();
+    assert_eq!(path(&on("4", &["5"]), &before), None);
+    let beyond = [before, vec![on("5", &["6"])]].concat();
+    assert_eq!(
+        path(&on("4", &["5"]), &beyond).as_deref(),
+        Some("0 → 1 → 2 → 3 → 4 → 5 → 6")
+    );
 }

@@ -58,6 +58,11 @@ impl Found {
         })
     }
 
+    /// A way through prerequisites that is too long is not this change's, which leaves them as they are.
+    pub(super) fn accept_path(&mut self) {
+        self.traffic.accept_path();
+    }
+
     /// The same as core takes it.
     pub(super) fn as_core(&self) -> References<'_> {
         References {

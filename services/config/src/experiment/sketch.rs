@@ -25,6 +25,8 @@ pub(crate) struct Sketch {
     pub(crate) flag: Option<FlagKey>,
     /// Whether it has variants of its own.
     pub(crate) has_variants: bool,
+    /// Whether the control keeps the value it has, though the flag's default is another: it was pinned elsewhere.
+    pub(crate) keeps_control: bool,
     pub(crate) decode: Decode,
 }
 
@@ -52,7 +54,7 @@ impl Sketch {
             return Err(single_variant(flag));
         }
         let experiment = drafted((self.decode)(found.as_ref())?);
-        if let Some(flag) = &found {
+        if let Some(flag) = found.as_ref().filter(|_| !self.keeps_control) {
             refuse_other_control(&experiment, flag)?;
         }
         Ok(Draft {

@@ -31,6 +31,8 @@ pub(super) struct SharedWith {
     pub(super) path: Option<Vec<FlagKey>>,
     /// The other experiments whose prerequisites were looked at.
     others: Vec<Experiment>,
+    /// When they were looked at: one more of them may close a way.
+    at: Option<u64>,
 }
 
 impl SharedWith {
@@ -45,8 +47,9 @@ impl SharedWith {
         let keys: Vec<_> = required
             .map(|prerequisite| prerequisite.flag.to_string())
             .collect();
-        let (mut flags, mut others) = (Vec::new(), Vec::new());
+        let (mut flags, mut others, mut at) = (Vec::new(), Vec::new(), None);
         if !keys.is_empty() {
+            at = Some(truth.generation(&call.namespace).await?);
             flags = truth.find_all(&call.namespace, &keys).await?;
             others = requiring(truth, call).await?;
         }
@@ -57,7 +60,14 @@ impl SharedWith {
             flags,
             path: prerequisite_path(experiment, &others),
             others,
+            at,
         })
+    }
+
+    /// What stands already is no reason to refuse a change of something else.
+    pub(super) fn accept_path(&mut self) {
+        self.path = None;
+        self.at = None;
     }
 
     /// See [`super::references::Found::settle`].
@@ -113,6 +123,10 @@ impl SharedWith {
         let writes = match (&self.layer, &self.settled) {
             (Some(stored), Some(settled)) if stored != settled => writes.replace(stored, settled.clone()),
             (stored, _) => writes.check(stored),
+        };
+        let writes = match self.at {
+            Some(generation) => writes.at(generation),
+            None => writes,
         };
         writes
             .check(&self.holdouts)

@@ -7,6 +7,8 @@ use assay_core::{
     validate::{self, Step, Violation},
 };
 
+use assay_platform::Failure;
+
 use super::{WithWarnings, references::Found, sketch::other_control};
 use crate::{
     error::{Error, fields, refuse},
@@ -23,6 +25,14 @@ pub(crate) struct Edit {
     /// The flag that it is to have, when that is among the changes.
     pub(crate) flag: Option<FlagKey>,
     pub(crate) change: Change,
+    /// Whether the caller may command what is live, and what it is told if not.
+    pub(crate) commands: Result<(), Failure>,
+}
+
+/// Whether it changes more of a live experiment than texts: who is reached, or when.
+fn commands(current: &Experiment, updated: &Experiment) -> bool {
+    let of = |e: &Experiment| (e.coverage, e.start_time, e.end_time, e.qa_overrides.clone());
+    current.state.is_live() && of(current) != of(updated)
 }
 
 /// Stores what `edit` makes of the experiment. An edit that changes nothing writes nothing.
@@ -39,6 +49,9 @@ pub(crate) async fn update(truth: &Truth, call: &Call, edit: Edit) -> Result<Wit
             violations: fields(locked),
         });
     }
+    if commands(&current, &updated) {
+        edit.commands?;
+    }
     let now = truth.now();
     refuse(validate::moved_dates(&current, &updated, now).errors)?;
     if updated.end_time != current.end_time {
@@ -47,6 +60,9 @@ pub(crate) async fn update(truth: &Truth, call: &Call, edit: Edit) -> Result<Wit
     }
     let mut warnings = pin(&current, &mut updated, &flag, chosen.is_some())?;
     let mut found = Found::read(truth, call, &updated, Some(flag)).await?;
+    if updated.flag == current.flag && updated.traffic.prerequisites == current.traffic.prerequisites {
+        found.accept_path();
+    }
     refuse(validate::draft(&updated, &found.as_core()).errors)?;
     found.refuse_missing(&updated, Some(&current))?;
     warnings.extend(validate::start(&updated, &found.as_core(), now).warnings);

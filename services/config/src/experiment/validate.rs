@@ -3,7 +3,8 @@
 use assay_core::{
     experiment::Experiment,
     flag::Flag,
-    validate::{self, Findings},
+    lifecycle::State,
+    validate::{self, Findings, Step, Violation},
 };
 
 use super::{references::Found, sketch::Sketch};
@@ -35,6 +36,17 @@ pub(crate) async fn validate(truth: &Truth, call: &Call, subject: Subject) -> Re
     };
     let found = Found::read(truth, call, &experiment, flag).await?;
     let mut findings = validate::start(&experiment, &found.as_core(), truth.now());
+    if experiment.state != State::Draft {
+        findings.errors.push(Violation {
+            step: Step::Review,
+            field: "state".to_owned(),
+            rule: "NOT_A_DRAFT",
+            message: format!(
+                "is {}; only a draft can be started: duplicate the experiment to run it again",
+                experiment.state
+            ),
+        });
+    }
     findings.errors.sort_by_key(|violation| violation.step);
     findings.warnings.sort_by_key(|violation| violation.step);
     Ok(findings)

@@ -11,7 +11,7 @@ use super::{experiments::decode, flags, holdouts, layers, mask::Mask, metrics, r
 use crate::{
     create::create,
     error::Error,
-    experiment::{create::create as create_experiment, update::update as update_experiment},
+    experiment::{create::create as create_experiment, sketch::Sketch, update::update as update_experiment},
     generation::import::{Item, Put},
     simple::Simple,
     truth::{Call, Truth},
@@ -142,7 +142,11 @@ fn put_experiment(key: String, message: pb::Experiment) -> Put {
         message,
         async |truth: Truth, call: Call, key: String, mut message: pb::Experiment| {
             let Some(current) = truth.find::<Experiment>(&call.namespace, &key).await? else {
-                let (_, warnings) = create_experiment(&truth, &call, decode::sketch(message)?, false).await?;
+                let sketch = Sketch {
+                    keeps_control: true,
+                    ..decode::sketch(message)?
+                };
+                let (_, warnings) = create_experiment(&truth, &call, sketch, false).await?;
                 return Ok(warnings);
             };
             message.version = current.meta.version;

@@ -6,7 +6,7 @@ mod encode;
 use std::{sync::Arc, time::Duration};
 
 use assay_core::experiment::Experiment;
-use assay_platform::error::chain;
+use assay_platform::{Role, error::chain};
 use assay_proto::config::v1::{self as pb, experiment_service_server::ExperimentService};
 use tonic::{Request, Response, Status};
 
@@ -35,7 +35,7 @@ use crate::{
         unarchive::unarchive,
         undo::undo,
         unschedule::unschedule,
-        update::update,
+        update::{Edit, update},
         validate::validate,
     },
     fence::Fences,
@@ -97,7 +97,12 @@ impl ExperimentService for Experiments {
         let (caller, request) = open(request);
         let wait = wait_from(request.wait)?;
         let asked = required(request.experiment, "experiment")?;
+        let may_start = match request.start {
+            true => caller.may(Role::Operator, "starting an experiment"),
+            false => Ok(()),
+        };
         let call = caller.to(&asked.namespace)?;
+        may_start?;
         let sketch = decode::sketch(asked)?;
         let (experiment, warnings) = create(&self.truth, &call, sketch, request.start).await?;
         let (experiment, activation) = self.answer(&call, &experiment, wait).await;
@@ -156,8 +161,15 @@ impl ExperimentService for Experiments {
     ) -> Result<Response<pb::UpdateExperimentResponse>, Status> {
         let (caller, request) = open(request);
         let asked = required(request.experiment, "experiment")?;
+        let commands = caller.may(
+            Role::Operator,
+            "changing whom a live experiment reaches, or when it ends,",
+        );
         let call = caller.to(&asked.namespace)?;
-        let edit = decode::edit(asked, request.update_mask)?;
+        let edit = Edit {
+            commands,
+            ..decode::edit(asked, request.update_mask)?
+        };
         let (experiment, warnings) = update(&self.truth, &call, edit).await?;
         let (experiment, warnings) = (self.message(&experiment).await, findings(&warnings));
         Ok(Response::new(pb::UpdateExperimentResponse {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use assay_core::key::ExperimentKey;
-use assay_platform::{Principal, telemetry::current_traceparent};
+use assay_platform::{Failure, Principal, Role, telemetry::current_traceparent};
 use assay_proto::{
     convert::{key_from, namespace_from},
     field::FieldErrors,
@@ -61,6 +61,11 @@ impl Caller {
             traceparent: self.traceparent,
             peer: self.peer,
         }
+    }
+
+    /// That they may do `what`, which needs `role` besides that of the method.
+    pub(super) fn may(&self, role: Role, what: &str) -> Result<(), Failure> {
+        self.principal.check_role(role, what)
     }
 
     /// A call in `namespace`, which is `default` when empty, and where the caller may work.

@@ -24,7 +24,7 @@ pub(crate) struct MetricFields {
     #[arg(long, value_name = "EVENT", group = "kind")]
     ratio: Option<String>,
     /// A quantile over units of a number from --event, such as 0.95.
-    #[arg(long, value_name = "Q", group = "kind", allow_negative_numbers = true)]
+    #[arg(long, value_name = "Q", group = "kind", allow_negative_numbers = true, value_parser = finite)]
     quantile: Option<f64>,
     /// With --retention: the event that counts as coming back, any by default. With --quantile: the event, which it needs.
     #[arg(long)]
@@ -57,8 +57,14 @@ pub(crate) struct MetricFields {
     #[arg(long)]
     unit: Option<String>,
     /// Greatest value that a unit counts with; only for --scalar.
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true, value_parser = finite)]
     cap: Option<f64>,
+}
+
+/// A number that JSON has.
+fn finite(written: &str) -> Result<f64, String> {
+    let number = written.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "give a finite number, such as 100 or 0.95".to_owned())
 }
 
 const KINDS: [&str; 5] = ["conversion", "retention", "scalar", "ratio", "quantile"];

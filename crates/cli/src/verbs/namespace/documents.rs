@@ -250,8 +250,10 @@ fn read_one(path: &Path, namespace: &str) -> Result<Vec<Document>, Error> {
         path: path.to_owned(),
         problem: error.to_string(),
     })?;
+    // Editors of some systems put a byte order mark first.
+    let text = text.trim_start_matches('\u{feff}');
     let mut found = Vec::new();
-    for (i, document) in serde_yaml_ng::Deserializer::from_str(&text).enumerate() {
+    for (i, document) in serde_yaml_ng::Deserializer::from_str(text).enumerate() {
         let origin = Origin {
             path: path.to_owned(),
             number: i + 1,

@@ -116,7 +116,8 @@ fn share(written: &str) -> Result<f64, String> {
         Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
         None => written.parse(),
     };
-    number.map_err(|_| format!("`{written}` is not a margin; write one like refunds:guardrail:2%"))
+    let finite = number.ok().filter(|number| number.is_finite());
+    finite.ok_or_else(|| format!("`{written}` is not a margin; write one like refunds:guardrail:2%"))
 }
 
 /// One variant for one unit.

@@ -67,6 +67,11 @@ fn reference(inner: &str) -> Result<SegmentReference, String> {
 }
 
 fn comparison(written: &str) -> Result<Rule, String> {
+    if attribute_is_call(written) {
+        return Err(format!(
+            "`{written}` begins like a group and does not end like one; close it with `)`, or put an attribute of that name into a file"
+        ));
+    }
     let mut words = written.splitn(3, char::is_whitespace);
     let (attribute, operator, rest) = (words.next(), words.next(), words.next().map(str::trim));
     let wrong = || {
@@ -82,6 +87,11 @@ fn comparison(written: &str) -> Result<Rule, String> {
         ("EXISTS", None) => Vec::new(),
         ("MATCHES", Some(pattern)) => vec![text(pattern)],
         (_, Some(rest)) => {
+            if split(rest, ';')?.len() > 1 {
+                return Err(format!(
+                    "`{written}` is more than one rule; give each with a --rule of its own, or put a text that has a `;` into double quotes"
+                ));
+            }
             let one = if compares_texts(&operator) { text } else { scalar };
             split(rest, ',')?.into_iter().map(one).collect()
         }
@@ -93,6 +103,12 @@ fn comparison(written: &str) -> Result<Rule, String> {
         operands,
         ..Rule::default()
     })
+}
+
+/// Whether the first word opens a parenthesis, as no attribute does.
+fn attribute_is_call(written: &str) -> bool {
+    let attribute = written.split(char::is_whitespace).next().unwrap_or_default();
+    attribute.contains('(')
 }
 
 fn compares_texts(operator: &str) -> bool {
@@ -179,6 +195,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_half_a_group_or_two_rules_is_refused() {
+        for written in [
+            "any_of(country eq DE; level gte 10",
+            "not(a eq 1",
+            "country eq DE; level gte 10",
+        ] {
+            assert!(written.parse::<Rule>().is_err(), "{written}");
+        }
+        assert!(r#"note eq "a; b""#.parse::<Rule>().is_ok());
+    }
 
     #[test]
     fn comparisons_are_written_in_words() {

@@ -71,6 +71,7 @@ pub(in super::super) fn sketch(asked: pb::Experiment) -> Result<Sketch, Error> {
         key,
         flag,
         has_variants: !asked.variants.is_empty(),
+        keeps_control: false,
         decode: Box::new(|flag: Option<&Flag>| Ok(experiment_from(asked, flag)?)),
     })
 }
@@ -100,6 +101,7 @@ pub(in super::super) fn edit(asked: pb::Experiment, mask: Option<FieldMask>) -> 
         version,
         flag,
         change: Box::new(change),
+        commands: Ok(()),
     })
 }
 
@@ -204,6 +206,10 @@ pub(super) fn filter(request: &pb::ListExperimentsRequest) -> Result<Filter, Err
             request.text.len()
         );
         errors.push("text", "TEXT_TOO_LONG", message);
+    }
+    if !request.text.is_empty() && n_words == 0 {
+        let message = "has no letter and no digit to look for; give a word, or leave it out";
+        errors.push("text", "NO_WORDS", message);
     }
     let owner = (!request.owner.is_empty()).then(|| request.owner.clone());
     Ok(errors.finish(Some(Filter {
