@@ -1,15 +1,19 @@
-//! The decision: which variant a unit gets, and why.
+//! The decision: which variant a unit gets, and why. [`explain_with`] tells what was asked on the way to it.
+
+mod explain;
 
 use crate::{
     key::{ExperimentKey, FlagKey, Unit, VariantKey},
     memory::Memory,
-    snapshot::{Choice, CompiledExperiment, Phase, Recall, Snapshot, Split, Target},
+    snapshot::{Choice, CompiledExperiment, CompiledFlag, Phase, Recall, Snapshot, Split, Target},
     time::Timestamp,
     traffic::MAX_PREREQUISITE_DEPTH,
     value::{Attribute, Attributes, Value},
 };
 
 pub use crate::snapshot::Keep;
+pub use explain::{Asked, Explained, Gate, GateKind, HeldOut, Input, Standing, Verdict, explain_with};
+use explain::{Nobody, Observer};
 
 /// Why a unit got what it got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -128,7 +132,7 @@ pub fn assign_with<'s>(
         attributes,
         memory,
     };
-    question.answer(flag, 0)
+    question.answer(flag, 0, &mut Nobody)
 }
 
 /// What all flags on a way of prerequisites are asked with.
@@ -139,10 +143,26 @@ struct Question<'s, 'q> {
     memory: &'q Memory,
 }
 
+/// Where a flag is answered: how many prerequisites below the one that was asked for, and who listens.
+struct Hall<'o, O> {
+    depth: u32,
+    observer: &'o mut O,
+}
+
+impl<O: Observer> Hall<'_, O> {
+    /// Tells of a gate, and whether it decided the answer.
+    fn gate(&mut self, decides: bool, input: impl FnOnce() -> Input) {
+        self.observer.gate(self.depth, decides, input);
+    }
+}
+
 impl<'s> Question<'s, '_> {
     /// The answer for `flag`, which stands `depth` prerequisites below the one that was asked for.
-    fn answer(&self, flag: &str, depth: u32) -> Assignment<'s> {
-        let Some(Target { flag, experiment }) = self.snapshot.target(flag) else {
+    fn answer<O: Observer>(&self, asked: &str, depth: u32, observer: &mut O) -> Assignment<'s> {
+        let mut hall = Hall { depth, observer };
+        let target = self.snapshot.target(asked);
+        hall.gate(target.is_none(), || Input::flag(asked, target));
+        let Some(Target { flag, experiment }) = target else {
             return unknown_flag(self.snapshot);
         };
         let experiment = experiment.as_deref();
@@ -153,10 +173,14 @@ impl<'s> Question<'s, '_> {
             reason: Reason::NoExperiment,
             ..unknown_flag(self.snapshot)
         };
-        if let Some(choice) = experiment.zip(self.unit).and_then(|(e, unit)| e.qa.get(unit)) {
-            return give(answer, choice, Reason::Override);
+        if let Some(experiment) = experiment {
+            let choice = self.unit.and_then(|unit| experiment.qa.get(unit));
+            hall.gate(choice.is_some(), || Input::qa_override(self.unit, choice));
+            if let Some(choice) = choice {
+                return give(answer, choice, Reason::Override);
+            }
         }
-        if let Some(value) = flag.overridden(self.unit, self.attributes) {
+        if let Some(value) = self.overridden(flag, &mut hall) {
             return Assignment {
                 value: Some(value),
                 reason: Reason::Override,
@@ -164,73 +188,138 @@ impl<'s> Question<'s, '_> {
             };
         }
         // No override applies to this unit, so from here on the flag's default is its `default_value`, or the old one that is kept for it.
-        if let Some(value) = self.unit.and_then(|unit| flag.held(unit)) {
+        if let Some(value) = self.held(flag, &mut hall) {
             return Assignment {
                 value: Some(value),
                 reason: Reason::Holdout,
                 ..answer
             };
         }
-        match experiment {
-            Some(experiment) => self.in_experiment(experiment, answer, depth),
-            None => answer,
+        if let Some(experiment) = experiment {
+            return self.in_experiment(experiment, answer, &mut hall);
         }
+        hall.gate(true, || Input::State(Standing::Default(answer.reason)));
+        answer
+    }
+
+    /// The value of the unit override, else of the first segment override, that applies.
+    fn overridden<O: Observer>(&self, flag: &'s CompiledFlag, hall: &mut Hall<'_, O>) -> Option<&'s Value> {
+        let value = self.unit.and_then(|unit| flag.by_unit.get(unit));
+        hall.gate(value.is_some(), || Input::unit_override(self.unit, value));
+        if value.is_some() {
+            return value;
+        }
+        for (segment, value) in &flag.by_segment {
+            let matches = segment.matches(self.attributes);
+            hall.gate(matches, || Input::SegmentOverride {
+                segment: Asked::new(segment, self.attributes),
+                value: value.clone(),
+            });
+            if matches {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// The old default, if the unit is in a holdout for which the flag keeps one.
+    fn held<O: Observer>(&self, flag: &'s CompiledFlag, hall: &mut Hall<'_, O>) -> Option<&'s Value> {
+        let unit = self.unit?;
+        for (held, value) in &flag.held {
+            let holds = held.holds(unit);
+            hall.gate(holds, || Input::HeldDefault {
+                holdout: HeldOut::new(held, unit),
+                value: value.clone(),
+            });
+            if holds {
+                return Some(value);
+            }
+        }
+        None
     }
 
     /// The answer of `experiment`, where `answer` is that of its flag alone.
-    fn in_experiment(
+    fn in_experiment<O: Observer>(
         &self,
         experiment: &'s CompiledExperiment,
         answer: Assignment<'s>,
-        depth: u32,
+        hall: &mut Hall<'_, O>,
     ) -> Assignment<'s> {
-        let Some(unit) = self.unit.filter(|unit| *unit.kind() == experiment.unit_kind) else {
+        let unit = self.unit.filter(|unit| *unit.kind() == experiment.unit_kind);
+        hall.gate(unit.is_none(), || Input::Unit {
+            unit: self.unit.cloned(),
+            needed: experiment.unit_kind.clone(),
+        });
+        let Some(unit) = unit else {
             return default(answer, Reason::NoUnit);
         };
-        if experiment.holdouts.iter().any(|held| held.holds(unit)) {
-            return default(answer, Reason::Holdout);
+        for held in &experiment.holdouts {
+            let holds = held.holds(unit);
+            hall.gate(holds, || Input::Holdout(HeldOut::new(held, unit)));
+            if holds {
+                return default(answer, Reason::Holdout);
+            }
         }
+        let is_split = matches!(experiment.phase, Phase::Split(_));
+        hall.gate(!is_split, || Input::State(Standing::of(&experiment.phase)));
         match &experiment.phase {
             Phase::Default(reason) => default(answer, *reason),
             Phase::Winner(choice) => give(answer, choice, Reason::Winner),
-            Phase::Split(split) => self.split(experiment, split, unit, answer, depth),
+            Phase::Split(split) => self.split(experiment, split, unit, answer, hall),
         }
     }
 
-    fn split(
+    fn split<O: Observer>(
         &self,
         experiment: &'s CompiledExperiment,
         split: &'s Split,
         unit: &Unit,
         answer: Assignment<'s>,
-        depth: u32,
+        hall: &mut Hall<'_, O>,
     ) -> Assignment<'s> {
-        if split.place.as_ref().is_some_and(|place| !place.has(unit.id())) {
-            return default(answer, Reason::LayerExcluded);
+        if let Some(place) = &split.place {
+            let bucket = place.seed.bucket(unit.id());
+            let is_out = !place.has(bucket);
+            hall.gate(is_out, || Input::layer(place, bucket));
+            if is_out {
+                return default(answer, Reason::LayerExcluded);
+            }
         }
-        if let Some(failed) = self.failed_prerequisite(split, answer, depth) {
+        if let Some(failed) = self.failed_prerequisite(split, answer, hall) {
             return failed;
         }
         if split.recall == Recall::First
-            && let Some(known) = self.recalled(experiment, split, answer)
+            && let Some(known) = self.recalled(experiment, split, answer, hall)
         {
             return known;
         }
-        if !split.audience.matches(self.attributes) {
+        let segment = split.segment.as_ref();
+        let is_outside = segment.is_some_and(|segment| !segment.matches(self.attributes));
+        hall.gate(is_outside, || {
+            Input::Segment(segment.map(|segment| Asked::new(segment, self.attributes)))
+        });
+        if is_outside {
             return default(answer, Reason::NotInSegment);
         }
         if split.recall == Recall::Eligible
-            && let Some(known) = self.recalled(experiment, split, answer)
+            && let Some(known) = self.recalled(experiment, split, answer, hall)
         {
             return known;
         }
+        hall.gate(split.is_held, || Input::Enrollment {
+            is_held: split.is_held,
+        });
         if split.is_held {
             return default(answer, Reason::EnrollmentHeld);
         }
-        if split.coverage_seed.bucket(unit.id()) >= split.admitted_below {
+        let (bucket, below) = (split.coverage_seed.bucket(unit.id()), split.admitted_below);
+        hall.gate(bucket >= below, || Input::Coverage { bucket, below });
+        if bucket >= below {
             return default(answer, Reason::NotInCoverage);
         }
-        let choice = split.choice(split.split_seed.bucket(unit.id()));
+        let bucket = split.split_seed.bucket(unit.id());
+        let choice = split.choice(bucket);
+        hall.gate(true, || Input::split(split, bucket, choice));
         Assignment {
             cohort: split.cohort,
             exposes: split.exposes,
@@ -241,35 +330,44 @@ impl<'s> Question<'s, '_> {
     }
 
     /// The answer when a prerequisite does not hold, or when it cannot be known whether it does.
-    fn failed_prerequisite(
+    fn failed_prerequisite<O: Observer>(
         &self,
         split: &Split,
         answer: Assignment<'s>,
-        depth: u32,
+        hall: &mut Hall<'_, O>,
     ) -> Option<Assignment<'s>> {
         for (flag, value) in &split.prerequisites {
-            if depth >= MAX_PREREQUISITE_DEPTH {
-                return Some(default(answer, Reason::PrerequisiteFailed));
-            }
-            let other = self.answer(flag.as_str(), depth.saturating_add(1));
-            if other.reason == Reason::Degraded {
-                return Some(degraded(answer, other.needs));
-            }
-            if other.value != Some(value) {
-                return Some(default(answer, Reason::PrerequisiteFailed));
+            let other = (hall.depth < MAX_PREREQUISITE_DEPTH)
+                .then(|| self.answer(flag.as_str(), hall.depth.saturating_add(1), hall.observer));
+            let failed = match other {
+                Some(other) if other.reason == Reason::Degraded => Some(degraded(answer, other.needs)),
+                Some(other) if other.value == Some(value) => None,
+                _ => Some(default(answer, Reason::PrerequisiteFailed)),
+            };
+            hall.gate(failed.is_some(), || Input::Prerequisite {
+                flag: flag.clone(),
+                wanted: value.clone(),
+                served: other.and_then(|other| other.value.cloned()),
+                reason: other.map(|other| other.reason),
+            });
+            if failed.is_some() {
+                return failed;
             }
         }
         None
     }
 
     /// The answer for a unit that is known in `experiment`, or of which it is not known whether it is; nothing for a new one.
-    fn recalled(
+    fn recalled<O: Observer>(
         &self,
         experiment: &'s CompiledExperiment,
         split: &'s Split,
         answer: Assignment<'s>,
+        hall: &mut Hall<'_, O>,
     ) -> Option<Assignment<'s>> {
-        let Some(known) = self.memory.of(&experiment.key) else {
+        let known = self.memory.of(&experiment.key);
+        hall.gate(known != Some(None), || Input::remembered(known));
+        let Some(known) = known else {
             return Some(degraded(answer, Some(&experiment.key)));
         };
         let remembered = known?;
@@ -327,6 +425,8 @@ fn unknown_flag(snapshot: &Snapshot) -> Assignment<'_> {
     }
 }
 
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

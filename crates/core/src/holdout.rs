@@ -60,6 +60,7 @@ impl Holdout {
     /// Compiled, to be asked many times.
     pub fn compile(&self) -> Held {
         Held {
+            key: self.key.clone(),
             unit_kind: self.unit_kind.clone(),
             seed: Seed::new(Domain::Holdout, &self.salt),
             below: self.share.buckets(),
@@ -70,15 +71,26 @@ impl Holdout {
 /// A compiled [`Holdout`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
+    key: HoldoutKey,
     unit_kind: UnitKind,
     seed: Seed,
     below: u32,
 }
 
 impl Held {
+    /// The key of the holdout.
+    pub fn key(&self) -> &HoldoutKey {
+        &self.key
+    }
+
+    /// The bucket of `unit`, and the first one that it does not hold; nothing for a unit of another kind.
+    pub fn bucket(&self, unit: &Unit) -> Option<(u32, u32)> {
+        (*unit.kind() == self.unit_kind).then(|| (self.seed.bucket(unit.id()), self.below))
+    }
+
     /// Whether it holds `unit`. Does not allocate.
     pub fn holds(&self, unit: &Unit) -> bool {
-        *unit.kind() == self.unit_kind && self.seed.bucket(unit.id()) < self.below
+        self.bucket(unit).is_some_and(|(bucket, below)| bucket < below)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     experiment::Experiment,
     flag::Flag,
     holdout::{Held, Holdout},
-    key::{ExperimentKey, FlagKey, Namespace, Unit, UnitKind, VariantKey},
+    key::{ExperimentKey, FlagKey, LayerKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
     layer::{self, BucketRange},
     segment::{Audience, Segment},
     sharded::Sharded,
@@ -81,10 +81,19 @@ pub(crate) struct CompiledFlag {
     pub(crate) key: FlagKey,
     pub(crate) default_value: Value,
     value_type: ValueType,
-    by_unit: HashMap<Unit, Value>,
-    by_segment: Vec<(Arc<Audience>, Value)>,
-    /// What units in holdouts are served in place of the default.
-    held: Vec<(Arc<Held>, Value)>,
+    pub(crate) by_unit: HashMap<Unit, Value>,
+    /// The first match wins.
+    pub(crate) by_segment: Vec<(Targeted, Value)>,
+    /// What units in holdouts are served in place of the default; the first one that holds the unit wins.
+    pub(crate) held: Vec<(Arc<Held>, Value)>,
+}
+
+/// A segment in one of its versions.
+#[derive(Debug, Clone)]
+pub(crate) struct Targeted {
+    pub(crate) key: SegmentKey,
+    pub(crate) version: u64,
+    pub(crate) audience: Arc<Audience>,
 }
 
 /// What an experiment does to units in its present state.
@@ -121,8 +130,9 @@ pub(crate) struct Split {
     pub(crate) keep: Keep,
     /// Whether nobody new is enrolled.
     pub(crate) is_held: bool,
-    pub(crate) audience: Arc<Audience>,
-    /// The attributes that the audience looks at, sorted, each once.
+    /// Whom it is for; everyone without one.
+    pub(crate) segment: Option<Targeted>,
+    /// The attributes that the segment looks at, sorted, each once.
     pub(crate) segmenting: Vec<String>,
     pub(crate) coverage_seed: Seed,
     /// Units with a coverage bucket below this are admitted.
@@ -137,15 +147,23 @@ pub(crate) struct Split {
 /// The buckets of an experiment in its layer.
 #[derive(Debug)]
 pub(crate) struct Place {
+    pub(crate) key: LayerKey,
     pub(crate) seed: Seed,
     /// In order, not overlapping.
     pub(crate) ranges: Vec<BucketRange>,
 }
 
 impl Place {
-    /// Whether the layer gave the unit of this id to the experiment.
-    pub(crate) fn has(&self, unit_id: &str) -> bool {
-        layer::holds(&self.ranges, self.seed.bucket(unit_id))
+    /// Whether the layer gave `bucket` to the experiment.
+    pub(crate) fn has(&self, bucket: u32) -> bool {
+        layer::holds(&self.ranges, bucket)
+    }
+}
+
+impl Targeted {
+    /// Whether a unit with `attributes` belongs to it.
+    pub(crate) fn matches(&self, attributes: &Attributes) -> bool {
+        self.audience.matches(attributes)
     }
 }
 
@@ -247,26 +265,6 @@ impl Split {
             .iter()
             .map(|(_, choice)| &**choice)
             .find(|choice| choice.key == *key)
-    }
-}
-
-impl CompiledFlag {
-    /// The value of the unit override, else of the first segment override, that applies.
-    pub(crate) fn overridden(&self, unit: Option<&Unit>, attributes: &Attributes) -> Option<&Value> {
-        if let Some(value) = unit.and_then(|unit| self.by_unit.get(unit)) {
-            return Some(value);
-        }
-        let hit = self
-            .by_segment
-            .iter()
-            .find(|(audience, _)| audience.matches(attributes));
-        hit.map(|(_, value)| value)
-    }
-
-    /// The old default, if `unit` is in a holdout for which the flag keeps one.
-    pub(crate) fn held(&self, unit: &Unit) -> Option<&Value> {
-        let hit = self.held.iter().find(|(held, _)| held.holds(unit));
-        hit.map(|(_, value)| value)
     }
 }
 

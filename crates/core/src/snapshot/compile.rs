@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Choice, CompiledExperiment, CompiledFlag, Configuration, Group, Keep, Phase, Place, Recall, Rejected,
-    Snapshot, Split, Target,
+    Snapshot, Split, Target, Targeted,
 };
 use crate::{
     assign::Reason,
@@ -192,20 +192,32 @@ impl Segments {
     }
 
     /// The latest version that is not broken: where that is not the latest one, the segment is among the rejected.
-    fn latest(&self, key: &SegmentKey) -> Result<Arc<Audience>, String> {
+    fn latest(&self, key: &SegmentKey) -> Result<Targeted, String> {
         let mut versions = self
             .0
             .get(key)
             .into_iter()
-            .flat_map(|versions| versions.values().rev());
-        let audience = versions.find_map(Clone::clone);
-        audience.ok_or_else(|| format!("segment `{key}` is missing or rejected"))
+            .flat_map(|versions| versions.iter().rev());
+        let latest = versions.find_map(|(version, audience)| {
+            Some(Targeted {
+                key: key.clone(),
+                version: *version,
+                audience: audience.clone()?,
+            })
+        });
+        latest.ok_or_else(|| format!("segment `{key}` is missing or rejected"))
     }
 
-    fn pinned(&self, key: &SegmentKey, version: u64) -> Result<Arc<Audience>, String> {
+    fn pinned(&self, key: &SegmentKey, version: u64) -> Result<Targeted, String> {
         let found = self.0.get(key).and_then(|versions| versions.get(&version));
         let audience = found.cloned().flatten();
-        audience.ok_or_else(|| format!("version {version} of segment `{key}` is missing or rejected"))
+        let audience =
+            audience.ok_or_else(|| format!("version {version} of segment `{key}` is missing or rejected"))?;
+        Ok(Targeted {
+            key: key.clone(),
+            version,
+            audience,
+        })
     }
 }
 
@@ -326,14 +338,16 @@ fn compile_split(
             choices.len()
         ));
     }
-    let audience = match (&experiment.segment, experiment.segment_version) {
-        (None, _) => Arc::default(),
-        (Some(key), Some(version)) => segments.pinned(key, version)?,
-        (Some(key), None) => segments.latest(key)?,
+    let segment = match (&experiment.segment, experiment.segment_version) {
+        (None, _) => None,
+        (Some(key), Some(version)) => Some(segments.pinned(key, version)?),
+        (Some(key), None) => Some(segments.latest(key)?),
     };
-    let segmenting: BTreeSet<_> = audience.attributes().map(str::to_owned).collect();
+    let segmenting = segment.iter().flat_map(|segment| segment.audience.attributes());
+    let segmenting: BTreeSet<_> = segmenting.map(str::to_owned).collect();
     let traffic = &experiment.traffic;
     let place = traffic.layer.as_ref().map(|layer| Place {
+        key: layer.key.clone(),
         seed: Seed::new(Domain::Layer, &layer.salt),
         ranges: layer.ranges.clone(),
     });
@@ -354,7 +368,7 @@ fn compile_split(
         recall: recall(experiment, is_held),
         keep: keep(experiment),
         is_held,
-        audience,
+        segment,
         segmenting: segmenting.into_iter().collect(),
         coverage_seed: Seed::new(Domain::Coverage, &experiment.salt),
         admitted_below,
