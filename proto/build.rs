@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-const FILES: [&str; 15] = [
+const FILES: [&str; 17] = [
     "assay/common/v1/unit.proto",
     "assay/config/v1/activation.proto",
     "assay/config/v1/flag.proto",
@@ -14,7 +14,9 @@ const FILES: [&str; 15] = [
     "assay/config/v1/access.proto",
     "assay/config/v1/audit.proto",
     "assay/config/v1/generation.proto",
+    "assay/assignment/v1/answer.proto",
     "assay/assignment/v1/assignment.proto",
+    "assay/assignment/v1/explain.proto",
     "assay/ingest/v1/ingest.proto",
     "assay/analysis/v1/analysis.proto",
     "assay/stream/v1/stream.proto",

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use assay_platform::{Shutdown, SystemClock};
 use assay_proto::{
     assignment::v1::{
-        AssignBatchRequest, AssignBatchResponse, AssignRequest, AssignResponse,
+        AssignBatchRequest, AssignBatchResponse, AssignRequest, AssignResponse, ExplainRequest,
+        ExplainResponse,
         assignment_service_client::AssignmentServiceClient,
         assignment_service_server::{AssignmentService, AssignmentServiceServer},
     },
@@ -44,6 +45,10 @@ impl AssignmentService for Echo {
         &self,
         _: Request<AssignBatchRequest>,
     ) -> Result<Response<AssignBatchResponse>, Status> {
+        Err(Status::unimplemented("the echo has one call"))
+    }
+
+    async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         Err(Status::unimplemented("the echo has one call"))
     }
 }

@@ -95,6 +95,8 @@ pub(crate) enum Verb {
     Import(ImportArgs),
     /// Ask which variant a unit gets.
     Assign(AssignArgs),
+    /// Say why a unit gets what it gets, or got it at a generation: every gate, with what it compared.
+    Explain(ExplainArgs),
     /// List the replicas of assignment: what each serves, and how old that is.
     Replicas,
     /// Show what an experiment did.
@@ -377,8 +379,7 @@ pub(crate) enum ExperimentVerb {
 pub(crate) struct AssignArgs {
     /// The unit, as `kind/id` or, of kind user, `id`.
     pub(crate) unit: String,
-    /// Keys of flags, or of experiments.
-    #[arg(required = true)]
+    /// Keys of flags, or of experiments. None: all flags of the namespace.
     pub(crate) flags: Vec<String>,
     /// An attribute, such as `country=DE` or `level=12`.
     #[arg(short, long = "attribute", value_name = "NAME=VALUE")]
@@ -386,6 +387,22 @@ pub(crate) struct AssignArgs {
     /// Record the answers as exposures. Without it this is a look that nothing counts.
     #[arg(long)]
     pub(crate) record: bool,
+}
+
+/// Whom and what to explain.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Key of a flag, or of an experiment.
+    pub(crate) flag: String,
+    /// The unit, as `kind/id` or, of kind user, `id`.
+    #[arg(long, value_name = "KIND/ID")]
+    pub(crate) unit: Option<String>,
+    /// An attribute, such as `country=DE` or `level=12`.
+    #[arg(short, long = "attribute", value_name = "NAME=VALUE")]
+    pub(crate) attributes: Vec<String>,
+    /// A generation of the past. Default: what is served now.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) generation: Option<u64>,
 }
 
 /// Which assignments to list.

@@ -5,6 +5,7 @@ mod assign;
 mod audit;
 mod event;
 mod experiment;
+mod explain;
 mod generation;
 mod namespace;
 mod replicas;
@@ -82,6 +83,7 @@ pub(crate) async fn run(global: &Global, verb: Verb) -> Result<(), Error> {
         Verb::Export => namespace::export(&context).await,
         Verb::Import(args) => namespace::import(&context, args).await,
         Verb::Assign(args) => assign::run(&context, args).await,
+        Verb::Explain(args) => explain::run(&context, args).await,
         Verb::Replicas => replicas::list(&context).await,
         Verb::Results { experiment } => results::results(&context, &experiment).await,
         Verb::Assignments(args) => results::assignments(&context, args).await,

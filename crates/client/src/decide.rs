@@ -10,7 +10,8 @@ use assay_proto::{
         ListCallersRequest,
     },
     assignment::v1::{
-        AssignBatchItem, AssignBatchRequest, AssignBatchResult, AssignRequest, Assignment, Exposure,
+        AssignBatchItem, AssignBatchRequest, AssignBatchResult, AssignRequest, Assignment, ExplainRequest,
+        ExplainResponse, Exposure,
     },
     convert::{attributes_to_struct, unit},
 };
@@ -18,7 +19,7 @@ use assay_proto::{
 use crate::{Client, Error, retry};
 
 impl Client {
-    /// What `unit` gets for each of `flags`.
+    /// What `to` gets for each of `flags`, or for all flags of the namespace when there is none among them.
     ///
     /// # Errors
     /// [`Error::Call`].
@@ -70,6 +71,39 @@ impl Client {
             async move { service.assign_batch(request).await }
         });
         Ok(response.await?.results)
+    }
+
+    /// Why `to` gets what it gets for `flag`, from what is served now, or from what was published at a `generation`.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub async fn explain(
+        &self,
+        namespace: &Namespace,
+        to: Option<&Unit>,
+        attributes: &Attributes,
+        flag: &str,
+        generation: Option<u64>,
+    ) -> Result<ExplainResponse, Error> {
+        let request = ExplainRequest {
+            namespace: namespace.to_string(),
+            unit: to.map(unit),
+            attributes: Some(attributes_to_struct(attributes)),
+            flag_key: flag.to_owned(),
+            generation: generation.unwrap_or_default(),
+        };
+        if generation.is_some() {
+            let asked = retry(|| {
+                let (mut service, request) = (self.generations(), request.clone());
+                async move { service.explain_generation(request).await }
+            });
+            return asked.await;
+        }
+        let asked = retry(|| {
+            let (mut service, request) = (self.assignments(), request.clone());
+            async move { service.explain(request).await }
+        });
+        asked.await
     }
 
     /// The result of an experiment as of now.

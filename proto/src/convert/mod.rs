@@ -7,6 +7,7 @@
 mod answer;
 mod attributes;
 mod experiment;
+mod explain;
 mod flag;
 mod holdout;
 mod layer;
@@ -25,6 +26,7 @@ pub use attributes::{
     attributes_to_struct,
 };
 pub use experiment::{experiment_from, lifecycle_action};
+pub use explain::explained;
 pub use names::{key_from, namespace_from, optional_unit_from, unit, unit_from, unit_kind_from};
 pub use segment::tested_condition;
 pub use time::{duration, duration_from, optional_timestamp_from, timestamp, timestamp_from};

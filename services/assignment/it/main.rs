@@ -5,6 +5,7 @@ mod acknowledgements;
 mod answers;
 mod bad_input;
 mod configuration;
+mod explain;
 mod exposures;
 mod fixtures;
 mod observed;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use assay_core::{
-    assign::{Assignment, Keep, assign, assign_with},
+    assign::{Assignment, Explained, Keep, assign, assign_with, explain_with},
     key::Unit,
     memory::{Memory, Remembered},
     snapshot::Snapshot,
@@ -29,7 +29,7 @@ const RECALL_WAIT: Duration = Duration::from_millis(20);
 const MAX_ROUNDS: u32 = 2 * (MAX_PREREQUISITE_DEPTH + 1);
 
 /// What becomes of answers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Use {
     /// They are recorded as exposures.
     pub(crate) records: bool,
@@ -93,6 +93,32 @@ impl<'a> Sitting<'a> {
             });
         }
         decided
+    }
+
+    /// Why `unit` gets what it gets for `key`. Nothing comes of it.
+    pub(crate) fn explain(&self, key: &str, unit: Option<&Unit>, attributes: &Attributes) -> Explained<'_> {
+        let memory = unit.and_then(|unit| self.memories.get(unit));
+        let nothing = Memory::default();
+        explain_with(
+            &self.snapshot,
+            key,
+            unit,
+            attributes,
+            memory.unwrap_or(&nothing),
+            self.now,
+        )
+    }
+
+    /// The keys of all flags, in order.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let mut keys: Vec<_> = self.snapshot.flags().map(ToString::to_string).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// The generation that answers.
+    pub(crate) fn generation(&self) -> u64 {
+        self.snapshot.generation()
     }
 
     /// Looks up what the answers for `keys` depend on, and remembers the first assignments that must be before they are given, within

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use assay_platform::{Failure, FieldViolation, server::ServeError};
+use assay_platform::{Code, Failure, FieldViolation, server::ServeError};
 use assay_proto::field::{FieldError, FieldErrors};
 
 /// Why assignment ended, or could not begin.
@@ -33,6 +33,14 @@ pub(crate) enum Refusal {
     /// Its fields are wrong.
     #[error(transparent)]
     Invalid(#[from] FieldErrors),
+    /// Another generation is served than the one that was asked.
+    #[error("generation {asked} is asked and {served} is served")]
+    GenerationNotServed {
+        /// The one that was asked.
+        asked: u64,
+        /// The one that is served.
+        served: u64,
+    },
     /// There is nothing to answer from.
     #[error("no configuration has been seen yet")]
     NoConfiguration,
@@ -56,6 +64,14 @@ impl From<Refusal> for Failure {
                     .map(|e| FieldViolation::new(e.field, e.rule, e.message))
                     .collect(),
             ),
+            Refusal::GenerationNotServed { asked, served } => Self::new(
+                Code::FailedPrecondition,
+                "GENERATION_NOT_SERVED",
+                format!(
+                    "generation {asked} is not served here, {served} is; ask config's ExplainGeneration for one of the past"
+                ),
+            )
+            .with_metadata("served", served.to_string()),
             Refusal::NoConfiguration => Self::unavailable(
                 "NO_CONFIGURATION",
                 "no configuration has been seen yet; serve your own default and try again",

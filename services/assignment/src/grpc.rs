@@ -1,5 +1,7 @@
 //! The wire: decode → call → encode, no rules.
 
+mod explain;
+
 use std::sync::Arc;
 
 use assay_core::{
@@ -59,10 +61,14 @@ impl AssignmentService for Grpc {
     ) -> Result<Response<pb::AssignResponse>, Status> {
         let caller = Principal::of(request.extensions());
         let (metadata, _, request) = request.into_parts();
-        let (question, subject) = asked(request).map_err(Refusal::from).map_err(Failure::from)?;
+        let (mut question, subject) = asked(request).map_err(Refusal::from).map_err(Failure::from)?;
         caller.check_namespace(question.namespace.as_str())?;
-        self.saw(&caller, metadata, &question);
         let mut sitting = self.sitting(&question)?;
+        question
+            .complete(&sitting, 1)
+            .map_err(Refusal::from)
+            .map_err(Failure::from)?;
+        self.saw(&caller, metadata, &question);
         sitting.recall(&question.keys, &known([&subject])).await;
         let assignments = answer(&mut sitting, &question, &subject);
         if let Some(recorded) = sitting.end() {
@@ -77,12 +83,16 @@ impl AssignmentService for Grpc {
     ) -> Result<Response<pb::AssignBatchResponse>, Status> {
         let caller = Principal::of(request.extensions());
         let (metadata, _, request) = request.into_parts();
-        let (question, subjects) = asked_batch(request)
+        let (mut question, subjects) = asked_batch(request)
             .map_err(Refusal::from)
             .map_err(Failure::from)?;
         caller.check_namespace(question.namespace.as_str())?;
-        self.saw(&caller, metadata, &question);
         let mut sitting = self.sitting(&question)?;
+        question
+            .complete(&sitting, subjects.len())
+            .map_err(Refusal::from)
+            .map_err(Failure::from)?;
+        self.saw(&caller, metadata, &question);
         sitting
             .recall(&question.keys, &known(subjects.iter().flatten()))
             .await;
@@ -98,6 +108,15 @@ impl AssignmentService for Grpc {
             recorded.await;
         }
         Ok(self.dated(pb::AssignBatchResponse { results }))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        let caller = Principal::of(request.extensions());
+        let explained = explain::answer(&self.0, &caller, request.into_inner()).await;
+        Ok(explained.map(Response::new)?)
     }
 }
 
@@ -147,7 +166,8 @@ impl Unary for Hot {
         out: &mut Vec<u8>,
     ) -> Option<After> {
         let asked = hot::asked(message)?;
-        if asked.keys.len() > MAX_KEYS {
+        // All flags, and what is refused, are for the plain way.
+        if asked.keys.is_empty() || asked.keys.len() > MAX_KEYS {
             return None;
         }
         let used = use_of(asked.exposure, asked.keys.len());
@@ -179,10 +199,30 @@ impl Unary for Hot {
 /// What is asked.
 struct Question {
     namespace: Namespace,
-    /// Keys of flags, or of experiments.
+    /// Keys of flags, or of experiments; none = all flags, until [`Question::complete`].
     keys: Vec<String>,
     /// What becomes of the answers.
     used: Use,
+}
+
+impl Question {
+    /// Names all flags where none is named. There are `items` units.
+    fn complete(&mut self, sitting: &Sitting<'_>, items: usize) -> Result<(), FieldErrors> {
+        if self.keys.is_empty() {
+            self.keys = sitting.flags();
+            check_answers(items, self.keys.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// That `items` units for `keys` flags are not too many answers.
+fn check_answers(items: usize, keys: usize) -> Result<(), FieldErrors> {
+    if items.saturating_mul(keys) <= MAX_ANSWERS {
+        return Ok(());
+    }
+    let message = format!("has {items} units for {keys} flags; ask for at most {MAX_ANSWERS} answers in all");
+    Err(FieldErrors::one("items", "TOO_MANY_ANSWERS", message))
 }
 
 /// For whom.
@@ -227,10 +267,8 @@ fn asked_batch(request: pb::AssignBatchRequest) -> Result<(Question, Subjects), 
             "COUNT",
             format!("has {items} units; give 1 to {MAX_ITEMS}"),
         );
-    } else if items.saturating_mul(keys) > MAX_ANSWERS {
-        let message =
-            format!("has {items} units for {keys} flags; ask for at most {MAX_ANSWERS} answers in all");
-        errors.push("items", "TOO_MANY_ANSWERS", message);
+    } else {
+        errors.keep(check_answers(items, keys));
     }
     let question = errors.finish(question)?;
     Ok((
@@ -259,8 +297,11 @@ fn question(namespace: String, keys: Vec<String>, exposure: i32) -> Result<Quest
 
 /// A key of other characters is merely unknown.
 fn check_keys(keys: &[String]) -> Result<(), FieldErrors> {
-    if keys.is_empty() || keys.len() > MAX_KEYS {
-        let message = format!("has {} keys; give 1 to {MAX_KEYS}", keys.len());
+    if keys.len() > MAX_KEYS {
+        let message = format!(
+            "has {} keys; give at most {MAX_KEYS}, or none for all flags",
+            keys.len()
+        );
         return Err(FieldError::new("flag_keys", "COUNT", message).into());
     }
     let mut errors = FieldErrors::default();

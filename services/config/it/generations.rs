@@ -354,3 +354,68 @@ async fn generations_are_listed_compared_and_missing_ones_are_not_found() {
         "NOT_FOUND",
     );
 }
+
+#[tokio::test]
+async fn a_generation_of_the_past_says_why_a_unit_got_what_it_got() {
+    use assay_proto::{
+        assignment::v1::{ExplainRequest, GateKind, GateVerdict, Reason},
+        common::v1::Unit,
+    };
+    let mut service = Service::start().await;
+    let running = service.running("a").await;
+    let then = newest(&mut service).await;
+    stop(&mut service, &running).await;
+    let now = newest(&mut service).await;
+    let about = |generation, key: &str| ExplainRequest {
+        unit: Some(Unit {
+            kind: String::new(),
+            id: "u1".to_owned(),
+        }),
+        flag_key: key.to_owned(),
+        generation,
+        ..Default::default()
+    };
+    let mut explain = async |generation| {
+        let answer = service
+            .generations
+            .explain_generation(about(generation, "a"))
+            .await;
+        let answer = answer.unwrap().into_inner();
+        assert_eq!(answer.rejected, [""; 0]);
+        let decided = |gate: &assay_proto::assignment::v1::Gate| gate.verdict() == GateVerdict::Decided;
+        let decider = answer.gates.into_iter().find(decided).unwrap();
+        (answer.assignment.unwrap(), decider.kind())
+    };
+    let (before, decider) = explain(then).await;
+    assert_eq!(
+        (before.reason(), before.generation, decider),
+        (Reason::Split, then, GateKind::Split)
+    );
+    let (after, decider) = explain(now).await;
+    assert_eq!(
+        (after.reason(), after.generation, decider),
+        (Reason::Completed, now, GateKind::State)
+    );
+
+    let snapshot = compile(get(&mut service, then).await);
+    let user = assay_core::key::Unit::user("u1").unwrap();
+    let assigned = assign(
+        &snapshot,
+        "a",
+        Some(&user),
+        &Attributes::new(),
+        Timestamp::from_micros(0),
+    );
+    assert_eq!(
+        assigned.variant.map(ToString::to_string),
+        Some(before.variant_key)
+    );
+
+    let mut ask = async |generation, key: &str| {
+        let request = about(generation, key);
+        service.generations.explain_generation(request).await
+    };
+    invalid(ask(0, "a").await, &[("generation", "REQUIRED")]);
+    invalid(ask(then, "").await, &[("flag_key", "REQUIRED")]);
+    refused(ask(now + 1, "a").await, Code::NotFound, "NOT_FOUND");
+}

@@ -1,6 +1,7 @@
 //! Generations: one use case per file, and what they share.
 
 pub(crate) mod diff;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod list;

@@ -15,15 +15,15 @@ use crate::{
 /// An answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
-    flag_key: String,
+pub(super) struct Answer {
+    pub(super) flag_key: String,
     experiment_key: String,
-    variant_key: String,
+    pub(super) variant_key: String,
     is_control: bool,
-    value: Value,
-    reason: String,
+    pub(super) value: Value,
+    pub(super) reason: String,
     cohort: u32,
-    generation: u64,
+    pub(super) generation: u64,
 }
 
 /// Asks for one unit.
@@ -71,7 +71,7 @@ pub(super) async fn run(context: &Context, args: AssignArgs) -> Result<(), Error
     })
 }
 
-fn answer(assignment: pb::Assignment) -> Answer {
+pub(super) fn answer(assignment: pb::Assignment) -> Answer {
     Answer {
         reason: text::name_of::<pb::Reason>(assignment.reason),
         flag_key: assignment.flag_key,

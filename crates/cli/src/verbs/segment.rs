@@ -30,7 +30,7 @@ struct Answer {
 /// A condition that was looked at.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Condition {
+pub(super) struct Condition {
     path: String,
     kind: String,
     /// In words.
@@ -85,7 +85,12 @@ fn words(answer: &Answer, named: Option<&str>) -> String {
     if answer.conditions.is_empty() {
         return format!("{first}, which has no rules");
     }
-    let rows = answer.conditions.iter().map(|condition| {
+    format!("{first}\n{}", table(&answer.conditions))
+}
+
+/// The conditions, one a line.
+pub(super) fn table(conditions: &[Condition]) -> String {
+    let rows = conditions.iter().map(|condition| {
         let truth = if condition.matches { "true" } else { "false" };
         let value = match (condition.kind.as_str(), &condition.value) {
             ("COMPARISON", Value::Null) => "-".to_owned(),
@@ -100,11 +105,10 @@ fn words(answer: &Answer, named: Option<&str>) -> String {
             condition.outcome.clone(),
         ]
     });
-    let table = output::table(&["", "place", "condition", "value", "outcome"], rows, &[]);
-    format!("{first}\n{table}")
+    output::table(&["", "place", "condition", "value", "outcome"], rows, &[])
 }
 
-fn condition(tested: pb::TestedCondition) -> Condition {
+pub(super) fn condition(tested: pb::TestedCondition) -> Condition {
     let kind = tested.kind();
     let value = json(tested.value.clone());
     let (path, matches) = (tested.path.clone(), tested.matches);

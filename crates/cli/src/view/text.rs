@@ -48,6 +48,8 @@ named!(
     "REPLICA_STATE_" assay_proto::config::v1::ReplicaState,
     "DIFFERENCE_KIND_" assay_proto::config::v1::DifferenceKind,
     "EXPERIMENT_STEP_" assay_proto::config::v1::ExperimentStep,
+    "GATE_KIND_" assay_proto::assignment::v1::GateKind,
+    "GATE_VERDICT_" assay_proto::assignment::v1::GateVerdict,
     "REASON_" assay_proto::assignment::v1::Reason,
     "RECORD_STATUS_" assay_proto::ingest::v1::RecordStatus,
     "METRIC_KIND_" assay_proto::analysis::v1::MetricKind,

@@ -3,6 +3,10 @@
 //! The decision tells it while it is made. [`assign_with`](super::assign_with) tells [`Nobody`], which hears nothing and costs nothing;
 //! [`explain_with`] writes it down. There is one path, so the two cannot disagree.
 
+mod text;
+
+use std::sync::Arc;
+
 use super::{Assignment, Question, Reason};
 use crate::{
     holdout::Held,
@@ -353,6 +357,38 @@ impl Input {
         }
     }
 
+    /// The unit's bucket, where the gate looks at one.
+    pub fn bucket(&self) -> Option<u32> {
+        match self {
+            Self::Holdout(held) | Self::HeldDefault { holdout: held, .. } => {
+                held.bucket.map(|(bucket, _)| bucket)
+            }
+            Self::Layer { bucket, .. } | Self::Coverage { bucket, .. } | Self::Split { bucket, .. } => {
+                Some(*bucket)
+            }
+            _ => None,
+        }
+    }
+
+    /// The buckets that the gate is about: those held, given, admitted, or of the variant.
+    pub fn ranges(&self) -> Vec<BucketRange> {
+        let range = match self {
+            Self::Layer { ranges, .. } => return ranges.clone(),
+            Self::Holdout(held) | Self::HeldDefault { holdout: held, .. } => {
+                held.bucket.and_then(|(_, below)| BucketRange::new(0, below))
+            }
+            Self::Coverage { below, .. } => BucketRange::new(0, *below),
+            Self::Split { bucket, ends, .. } => {
+                let place = ends.iter().position(|(_, end)| bucket < end);
+                let end = place.and_then(|i| ends.get(i));
+                let before = place.and_then(|i| i.checked_sub(1)).and_then(|i| ends.get(i));
+                end.and_then(|(_, end)| BucketRange::new(before.map_or(0, |(_, first)| *first), *end))
+            }
+            _ => None,
+        };
+        range.into_iter().collect()
+    }
+
     pub(super) fn flag(asked: &str, target: Option<&Target>) -> Self {
         Self::Flag {
             asked: asked.to_owned(),
@@ -361,7 +397,7 @@ impl Input {
         }
     }
 
-    pub(super) fn qa_override(unit: Option<&Unit>, choice: Option<&std::sync::Arc<Choice>>) -> Self {
+    pub(super) fn qa_override(unit: Option<&Unit>, choice: Option<&Arc<Choice>>) -> Self {
         Self::QaOverride {
             unit: unit.cloned(),
             variant: choice.map(|choice| choice.key.clone()),

@@ -105,6 +105,7 @@ const TABLE: &[(&str, &[(&str, Permission)])] = &[
             ("GetGeneration", role(Viewer)),
             ("ListGenerations", role(Viewer)),
             ("DiffGenerations", role(Viewer)),
+            ("ExplainGeneration", role(Viewer)),
             ("Rollback", role(Operator)),
             ("ExportNamespace", role(Viewer)),
             ("ImportNamespace", role(Operator)),
@@ -133,7 +134,11 @@ const TABLE: &[(&str, &[(&str, Permission)])] = &[
     ),
     (
         "assay.assignment.v1.AssignmentService",
-        &[("Assign", role(Assigner)), ("AssignBatch", role(Assigner))],
+        &[
+            ("Assign", role(Assigner)),
+            ("AssignBatch", role(Assigner)),
+            ("Explain", role(Viewer)),
+        ],
     ),
     (
         "assay.ingest.v1.IngestService",

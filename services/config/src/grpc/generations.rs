@@ -1,9 +1,12 @@
 //! `GenerationService`.
 
+use assay_core::{assign::explain_with, memory::Memory};
 use assay_proto::{
+    assignment::v1 as assignment,
     config::v1::{self as pb, generation_service_server::GenerationService},
-    convert::{finding, timestamp},
+    convert::{attributes, explained, finding, optional_unit_from, timestamp},
     diff::differing_fields,
+    field::FieldErrors,
 };
 use assay_storage::config_store::{Generation, Published, Resource};
 use tonic::{Request, Response, Status};
@@ -13,9 +16,11 @@ use super::{
     request::{open, required},
 };
 use crate::{
+    error::Error,
     generation::{
         Pair,
         diff::diff,
+        explain::compiled,
         export::export,
         import,
         list::list,
@@ -72,6 +77,30 @@ impl GenerationService for Generations {
         let pairs = diff(&self.truth, &call, from, to).await?;
         Ok(Response::new(pb::DiffGenerationsResponse {
             differences: pairs.iter().filter_map(difference).collect(),
+        }))
+    }
+
+    async fn explain_generation(
+        &self,
+        request: Request<assignment::ExplainRequest>,
+    ) -> Result<Response<assignment::ExplainResponse>, Status> {
+        let (caller, request) = open(request);
+        let call = caller.to(&request.namespace)?;
+        let generation = named(request.generation, "generation")?;
+        let mut errors = FieldErrors::default();
+        let unit = errors.keep(optional_unit_from(request.unit, "unit"));
+        let attributes = errors.keep(attributes(request.attributes, "attributes"));
+        if request.flag_key.is_empty() {
+            let message = "is missing; give the key of a flag or of an experiment";
+            errors.push("flag_key", "REQUIRED", message);
+        }
+        let (unit, attributes) = errors.finish(unit.zip(attributes)).map_err(Error::from)?;
+        let (snapshot, rejected) = compiled(&self.truth, &call, generation).await?;
+        let (key, memory, now) = (&request.flag_key, Memory::default(), self.truth.now());
+        let found = explain_with(&snapshot, key, unit.as_ref(), &attributes, &memory, now);
+        Ok(Response::new(assignment::ExplainResponse {
+            rejected,
+            ..explained(key, &found)
         }))
     }
 
