@@ -257,8 +257,9 @@ fn methods() -> (FileDescriptorSet, Vec<Method>) {
 }
 
 fn message(set: &FileDescriptorSet, full_name: &str) -> Option<DescriptorProto> {
-    let name = full_name.strip_prefix(".assay.config.v1.")?;
-    let mut messages = set.file.iter().flat_map(|file| &file.message_type);
+    let (package, name) = full_name.strip_prefix('.')?.rsplit_once('.')?;
+    let files = set.file.iter().filter(|file| file.package() == package);
+    let mut messages = files.flat_map(|file| &file.message_type);
     messages.find(|message| message.name() == name).cloned()
 }
 
