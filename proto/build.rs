@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-const FILES: [&str; 17] = [
+const FILES: [&str; 18] = [
     "assay/common/v1/unit.proto",
     "assay/config/v1/activation.proto",
     "assay/config/v1/flag.proto",
@@ -17,6 +17,7 @@ const FILES: [&str; 17] = [
     "assay/assignment/v1/answer.proto",
     "assay/assignment/v1/assignment.proto",
     "assay/assignment/v1/explain.proto",
+    "assay/assignment/v1/watch.proto",
     "assay/ingest/v1/ingest.proto",
     "assay/analysis/v1/analysis.proto",
     "assay/stream/v1/stream.proto",

@@ -3,7 +3,8 @@
 //! The modules named after packages are generated from the .proto files beside this crate. `TryFrom` a message gives the core type or
 //! says which fields are wrong; `From` a core type gives the message.
 //!
-//! Read [`field`] (what is wrong with a message), [`convert`] (the public API), then the two stored forms: [`bus`] and [`stream`].
+//! Read [`field`] (what is wrong with a message), [`convert`] (the public API), then the two stored forms, [`bus`] and [`stream`], and what clients
+//! that decide in process are handed: [`view`].
 #![warn(missing_docs)]
 
 pub mod bus;
@@ -14,6 +15,7 @@ pub mod hot;
 #[cfg(test)]
 mod strategies;
 pub mod stream;
+pub mod view;
 
 /// `assay.common.v1`: what several packages share.
 pub mod common {

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use assay_platform::{Shutdown, SystemClock};
 use assay_proto::{
     assignment::v1::{
-        AssignBatchRequest, AssignBatchResponse, AssignRequest, AssignResponse, ExplainRequest,
-        ExplainResponse,
+        AssignBatchRequest, AssignBatchResponse, AssignRequest, AssignResponse, AssignStreamRequest,
+        AssignStreamResponse, ExplainRequest, ExplainResponse, RecordDecisionsRequest,
+        RecordDecisionsResponse, WatchConfigRequest, WatchConfigResponse,
         assignment_service_client::AssignmentServiceClient,
         assignment_service_server::{AssignmentService, AssignmentServiceServer},
     },
@@ -20,7 +21,7 @@ use assay_storage::{
     event_log::EmbeddedLog,
     unit_store::EmbeddedUnitStore,
 };
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, Status, Streaming, transport::Channel};
 
 use crate::{evaluation, load, report};
 
@@ -45,6 +46,30 @@ impl AssignmentService for Echo {
         &self,
         _: Request<AssignBatchRequest>,
     ) -> Result<Response<AssignBatchResponse>, Status> {
+        Err(Status::unimplemented("the echo has one call"))
+    }
+
+    type AssignStreamStream = futures::stream::Empty<Result<AssignStreamResponse, Status>>;
+    type WatchConfigStream = futures::stream::Empty<Result<WatchConfigResponse, Status>>;
+
+    async fn assign_stream(
+        &self,
+        _: Request<Streaming<AssignStreamRequest>>,
+    ) -> Result<Response<Self::AssignStreamStream>, Status> {
+        Err(Status::unimplemented("the echo has one call"))
+    }
+
+    async fn watch_config(
+        &self,
+        _: Request<WatchConfigRequest>,
+    ) -> Result<Response<Self::WatchConfigStream>, Status> {
+        Err(Status::unimplemented("the echo has one call"))
+    }
+
+    async fn record_decisions(
+        &self,
+        _: Request<RecordDecisionsRequest>,
+    ) -> Result<Response<RecordDecisionsResponse>, Status> {
         Err(Status::unimplemented("the echo has one call"))
     }
 

@@ -4,6 +4,8 @@ mod compile;
 
 use std::{collections::HashMap, sync::Arc};
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     assign::Reason,
     bucketing::Seed,
@@ -244,10 +246,28 @@ impl Snapshot {
         self.n_remembering > 0
     }
 
+    /// What the flag that `key` leads to serves when nothing else applies.
+    pub fn default_of(&self, key: &str) -> Option<&Value> {
+        self.target(key).map(|target| &target.flag.default_value)
+    }
+
     /// What `key` names: a flag, else an experiment.
     pub(crate) fn target(&self, key: &str) -> Option<&Target> {
         self.by_flag.get(key).or_else(|| self.by_experiment.get(key))
     }
+}
+
+/// SHA-256 over published resources in order of key: of each its key and its bytes, each behind its length as 8 bytes, big-endian. Who has
+/// a copy of a configuration knows by it that it is whole and right.
+pub fn digest<'a>(resources: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for (key, bytes) in resources {
+        for part in [key.as_bytes(), bytes] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finalize().into()
 }
 
 impl Split {

@@ -10,5 +10,6 @@ mod exposures;
 mod fixtures;
 mod observed;
 mod remembered;
+mod streams;
 mod support;
 mod ways;

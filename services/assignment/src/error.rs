@@ -41,6 +41,12 @@ pub(crate) enum Refusal {
         /// The one that is served.
         served: u64,
     },
+    /// No more can watch.
+    #[error("{limit} watch already")]
+    TooManyWatches {
+        /// How many can.
+        limit: usize,
+    },
     /// There is nothing to answer from.
     #[error("no configuration has been seen yet")]
     NoConfiguration,
@@ -72,6 +78,12 @@ impl From<Refusal> for Failure {
                 ),
             )
             .with_metadata("served", served.to_string()),
+            Refusal::TooManyWatches { limit } => Self::new(
+                Code::ResourceExhausted,
+                "TOO_MANY_WATCHES",
+                format!("{limit} clients watch this replica already; try another one, or again later"),
+            )
+            .with_retry_after(RETRY_AFTER),
             Refusal::NoConfiguration => Self::unavailable(
                 "NO_CONFIGURATION",
                 "no configuration has been seen yet; serve your own default and try again",

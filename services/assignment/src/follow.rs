@@ -22,6 +22,7 @@ use crate::{
     settle::Replaced,
     snapshot_file,
     view::{ReplicaView, Saved, Step},
+    watch::Views,
 };
 use compare::{Comparison, Verdict};
 
@@ -41,6 +42,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Follower {
     pub(crate) bus: Arc<dyn ConfigBus>,
     pub(crate) serving: Arc<Serving>,
+    /// Told what is served, for those who watch.
+    pub(crate) views: Arc<Views>,
     pub(crate) health: Health,
     pub(crate) snapshot_file: PathBuf,
     /// How long the start waits for the bus before it serves the file.
@@ -281,11 +284,13 @@ impl Follower {
             .iter()
             .map(|step| (step.snapshot.namespace().clone(), step.snapshot.generation()))
             .collect();
-        let replaced = self.serving.replace(steps.into_iter().map(|step| step.snapshot));
+        let (snapshots, told): (Vec<_>, Vec<_>) =
+            steps.into_iter().map(|step| (step.snapshot, step.told)).unzip();
+        let replaced = self.serving.replace(snapshots);
         self.replaced.add(replaced);
         let since = self.now();
         self.acknowledged.send_modify(|served| {
-            for (namespace, generation) in generations {
+            for (namespace, generation) in generations.clone() {
                 let settled = served.get(&namespace).map_or(0, |before| before.settled);
                 let here = Served {
                     generation,
@@ -295,6 +300,10 @@ impl Follower {
                 served.insert(namespace, here);
             }
         });
+        // After all who wait for it know that it is hot: this costs what there is, not what has changed.
+        for ((namespace, _), told) in generations.iter().zip(told) {
+            self.views.publish(namespace, told);
+        }
         self.health.ready().await;
         self.saved.send_replace(Some(Arc::new(progress.view.save())));
     }

@@ -1,6 +1,8 @@
 //! The wire: decode → call → encode, no rules.
 
+mod decisions;
 mod explain;
+mod stream;
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use assay_core::{
     value::Attributes,
 };
 use assay_platform::{
-    Failure, Principal,
+    Failure, Principal, Shutdown,
     server::{After, Unary},
 };
 use assay_proto::{
@@ -20,10 +22,11 @@ use assay_proto::{
     field::{FieldError, FieldErrors},
     hot,
 };
+use futures::{StreamExt, stream::BoxStream};
 use tonic::{
-    Request, Response, Status,
+    Request, Response, Status, Streaming,
     codegen::http::HeaderMap,
-    metadata::{MetadataMap, MetadataValue},
+    metadata::MetadataValue,
 };
 
 use crate::{
@@ -31,6 +34,7 @@ use crate::{
     assign::{Sitting, Use},
     callers::name_of,
     error::Refusal,
+    watch::Views,
 };
 
 /// Says that what is served may be out of date: it comes from the snapshot file, or the bus has been silent for a minute.
@@ -51,89 +55,93 @@ const MAX_ITEMS: usize = 1_000;
 const MAX_ANSWERS: usize = 10_000;
 
 /// The service on the wire.
-pub(crate) struct Grpc(pub(crate) Arc<Assignments>);
+pub(crate) struct Grpc {
+    pub(crate) assignments: Arc<Assignments>,
+    pub(crate) views: Arc<Views>,
+    /// Triggered when streams are to end.
+    pub(crate) draining: Shutdown,
+}
 
 #[tonic::async_trait]
 impl AssignmentService for Grpc {
+    type AssignStreamStream = BoxStream<'static, Result<pb::AssignStreamResponse, Status>>;
+    type WatchConfigStream = BoxStream<'static, Result<pb::WatchConfigResponse, Status>>;
+
     async fn assign(
         &self,
         request: Request<pb::AssignRequest>,
     ) -> Result<Response<pb::AssignResponse>, Status> {
-        let caller = Principal::of(request.extensions());
-        let (metadata, _, request) = request.into_parts();
-        let (mut question, subject) = asked(request).map_err(Refusal::from).map_err(Failure::from)?;
-        caller.check_namespace(question.namespace.as_str())?;
-        let mut sitting = self.sitting(&question)?;
-        question
-            .complete(&sitting, 1)
-            .map_err(Refusal::from)
-            .map_err(Failure::from)?;
-        self.saw(&caller, metadata, &question);
-        sitting.recall(&question.keys, &known([&subject])).await;
-        let assignments = answer(&mut sitting, &question, &subject);
-        if let Some(recorded) = sitting.end() {
-            recorded.await;
-        }
-        Ok(self.dated(pb::AssignResponse { assignments }))
+        let (asker, request) = Asker::of(request);
+        let answered = assigned(&self.assignments, &asker, request).await?;
+        Ok(self.dated(answered))
     }
 
     async fn assign_batch(
         &self,
         request: Request<pb::AssignBatchRequest>,
     ) -> Result<Response<pb::AssignBatchResponse>, Status> {
-        let caller = Principal::of(request.extensions());
-        let (metadata, _, request) = request.into_parts();
-        let (mut question, subjects) = asked_batch(request)
-            .map_err(Refusal::from)
-            .map_err(Failure::from)?;
-        caller.check_namespace(question.namespace.as_str())?;
-        let mut sitting = self.sitting(&question)?;
-        question
-            .complete(&sitting, subjects.len())
-            .map_err(Refusal::from)
-            .map_err(Failure::from)?;
-        self.saw(&caller, metadata, &question);
-        sitting
-            .recall(&question.keys, &known(subjects.iter().flatten()))
-            .await;
-        let results = subjects.into_iter().map(|subject| match subject {
-            Ok(subject) => pb::AssignBatchResult {
-                assignments: answer(&mut sitting, &question, &subject),
-                ..Default::default()
-            },
-            Err(errors) => refused(errors),
-        });
-        let results = results.collect();
-        if let Some(recorded) = sitting.end() {
-            recorded.await;
-        }
-        Ok(self.dated(pb::AssignBatchResponse { results }))
+        let (asker, request) = Asker::of(request);
+        let answered = assigned_batch(&self.assignments, &asker, request).await?;
+        Ok(self.dated(answered))
     }
 
     async fn explain(
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::ExplainResponse>, Status> {
-        let caller = Principal::of(request.extensions());
-        let explained = explain::answer(&self.0, &caller, request.into_inner()).await;
+        let (asker, request) = Asker::of(request);
+        let explained = explain::answer(&self.assignments, &asker.principal, request).await;
         Ok(explained.map(Response::new)?)
+    }
+
+    async fn assign_stream(
+        &self,
+        request: Request<Streaming<pb::AssignStreamRequest>>,
+    ) -> Result<Response<Self::AssignStreamStream>, Status> {
+        let (asker, questions) = Asker::of(request);
+        let (assignments, draining) = (self.assignments.clone(), self.draining.clone());
+        Ok(Response::new(stream::answers(
+            assignments,
+            asker,
+            questions,
+            draining,
+        )))
+    }
+
+    async fn watch_config(
+        &self,
+        request: Request<pb::WatchConfigRequest>,
+    ) -> Result<Response<Self::WatchConfigStream>, Status> {
+        let (asker, request) = Asker::of(request);
+        let namespace = namespace_from(request.namespace, "namespace");
+        let namespace = namespace.map_err(Refusal::from).map_err(Failure::from)?;
+        asker.principal.check_namespace(namespace.as_str())?;
+        // Until any configuration was seen there is nothing to hand over, not even that there is none.
+        self.assignments
+            .serving
+            .snapshot(namespace.as_str())
+            .map_err(Failure::from)?;
+        let cursor = request.cursor.unwrap_or_default();
+        let watch = self.views.watch(namespace, cursor, self.draining.clone());
+        let watch = watch.map_err(Failure::from)?;
+        Ok(Response::new(watch.map(Ok).boxed()))
+    }
+
+    async fn record_decisions(
+        &self,
+        request: Request<pb::RecordDecisionsRequest>,
+    ) -> Result<Response<pb::RecordDecisionsResponse>, Status> {
+        let (asker, request) = Asker::of(request);
+        let recorded = decisions::answer(&self.assignments, &asker.principal, request).await;
+        Ok(recorded.map(Response::new)?)
     }
 }
 
 impl Grpc {
-    /// Keeps in mind who has asked for what.
-    fn saw(&self, principal: &Principal, metadata: MetadataMap, question: &Question) {
-        let headers = metadata.into_headers();
-        let (caller, now) = (name_of(principal, &headers), self.0.now());
-        for key in &question.keys {
-            self.0.callers.saw(caller, question.namespace.as_str(), key, now);
-        }
-    }
-
     /// The answer, and that it may be out of date where it may.
     fn dated<T>(&self, message: T) -> Response<T> {
         let mut response = Response::new(message);
-        let (serving, now) = (&self.0.serving, self.0.now());
+        let (serving, now) = (&self.assignments.serving, self.assignments.now());
         if serving.is_stale(now) {
             let metadata = response.metadata_mut();
             metadata.insert(STALE, MetadataValue::from_static("true"));
@@ -143,11 +151,89 @@ impl Grpc {
         }
         response
     }
+}
 
-    fn sitting(&self, question: &Question) -> Result<Sitting<'_>, Status> {
-        let sitting = Sitting::begin(&self.0, question.namespace.as_str(), question.used);
-        Ok(sitting.map_err(Failure::from)?)
+/// Who asks.
+pub(crate) struct Asker {
+    principal: Arc<Principal>,
+    headers: HeaderMap,
+}
+
+impl Asker {
+    fn of<T>(request: Request<T>) -> (Self, T) {
+        let (metadata, extensions, message) = request.into_parts();
+        let asker = Self {
+            principal: Principal::of(&extensions),
+            headers: metadata.into_headers(),
+        };
+        (asker, message)
     }
+
+    /// Keeps in mind who has asked for what.
+    fn saw(&self, assignments: &Assignments, question: &Question) {
+        let (name, now) = (name_of(&self.principal, &self.headers), assignments.now());
+        for key in &question.keys {
+            assignments
+                .callers
+                .saw(name, question.namespace.as_str(), key, now);
+        }
+    }
+}
+
+/// `Assign`: decode → call → encode.
+pub(crate) async fn assigned(
+    assignments: &Assignments,
+    asker: &Asker,
+    request: pb::AssignRequest,
+) -> Result<pb::AssignResponse, Failure> {
+    let (mut question, subject) = asked(request).map_err(Refusal::from)?;
+    let mut sitting = sitting(assignments, asker, &mut question, 1)?;
+    sitting.recall(&question.keys, &known([&subject])).await;
+    let assignments = answer(&mut sitting, &question, &subject);
+    if let Some(recorded) = sitting.end() {
+        recorded.await;
+    }
+    Ok(pb::AssignResponse { assignments })
+}
+
+/// `AssignBatch`: decode → call → encode.
+pub(crate) async fn assigned_batch(
+    assignments: &Assignments,
+    asker: &Asker,
+    request: pb::AssignBatchRequest,
+) -> Result<pb::AssignBatchResponse, Failure> {
+    let (mut question, subjects) = asked_batch(request).map_err(Refusal::from)?;
+    let mut sitting = sitting(assignments, asker, &mut question, subjects.len())?;
+    sitting
+        .recall(&question.keys, &known(subjects.iter().flatten()))
+        .await;
+    let results = subjects.into_iter().map(|subject| match subject {
+        Ok(subject) => pb::AssignBatchResult {
+            assignments: answer(&mut sitting, &question, &subject),
+            ..Default::default()
+        },
+        Err(errors) => refused(errors),
+    });
+    let results = results.collect();
+    if let Some(recorded) = sitting.end() {
+        recorded.await;
+    }
+    Ok(pb::AssignBatchResponse { results })
+}
+
+/// Begins to answer `question`, completed, for `items` units, if `asker` may ask it.
+fn sitting<'a>(
+    assignments: &'a Assignments,
+    asker: &Asker,
+    question: &mut Question,
+    items: usize,
+) -> Result<Sitting<'a>, Failure> {
+    let namespace = question.namespace.as_str();
+    asker.principal.check_namespace(namespace)?;
+    let sitting = Sitting::begin(assignments, namespace, question.used)?;
+    question.complete(&sitting, items).map_err(Refusal::from)?;
+    asker.saw(assignments, question);
+    Ok(sitting)
 }
 
 /// Ordinary calls of `Assign`, read and written without generated types; all others go through [`Grpc`].

@@ -6,12 +6,13 @@ use assay_core::time::Timestamp;
 use assay_platform::{Health, Server, SharedClock, Shutdown};
 use assay_proto::assignment::v1::assignment_service_server::{AssignmentServiceServer, SERVICE_NAME};
 use assay_storage::{config_bus::ConfigBus, event_log::EventLog, unit_store::UnitStore};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{net::TcpListener, sync, task::JoinSet};
 use tonic::service::Routes;
 
 mod acknowledge;
 mod assign;
 mod callers;
+mod decisions;
 mod error;
 mod follow;
 mod grpc;
@@ -25,6 +26,7 @@ mod settle;
 mod ship;
 mod snapshot_file;
 mod view;
+mod watch;
 
 pub use error::Error;
 pub use settings::{ExposureSettings, Settings};
@@ -78,6 +80,7 @@ pub async fn serve(
     let epoch = u64::try_from(clock.now_micros()).unwrap_or_default();
     let pipeline = pipeline::start(&ports, &settings.exposures, epoch).await?;
     let serving = Arc::new(serving::Serving::new());
+    let views = Arc::new(watch::Views::new());
     let health = Health::new([SERVICE_NAME]);
     let observer = observe::Observer {
         serving: serving.clone(),
@@ -90,11 +93,12 @@ pub async fn serve(
     // Dropped, it ends its tasks.
     let mut tasks = JoinSet::new();
     let stop_keeping = Shutdown::new();
-    let acknowledged = Arc::new(watch::Sender::new(acknowledge::Serves::new()));
+    let acknowledged = Arc::new(sync::watch::Sender::new(acknowledge::Serves::new()));
     let replaced = Arc::new(settle::Replaced::default());
     let follower = follow::Follower {
         bus: ports.bus.clone(),
         serving: serving.clone(),
+        views: views.clone(),
         health: health.clone(),
         snapshot_file: snapshot_file::path(&ports.data_dir),
         bus_wait: settings.bus_wait,
@@ -134,9 +138,14 @@ pub async fn serve(
         memories,
         clock,
     });
-    let service = AssignmentServiceServer::new(grpc::Grpc(assignments.clone()))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let mut server = Server::new("assay-assignment", listener, health)
+    let server = Server::new("assay-assignment", listener, health);
+    let service = AssignmentServiceServer::new(grpc::Grpc {
+        assignments: assignments.clone(),
+        views,
+        draining: server.draining(),
+    });
+    let service = service.max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let mut server = server
         .access(settings.access)
         .limits(settings.limits)
         .routes(Routes::new(service))
@@ -164,8 +173,8 @@ fn keep_snapshot_file(
     ports: &Ports,
     tasks: &mut JoinSet<()>,
     stop: Shutdown,
-) -> watch::Sender<Option<Arc<view::Saved>>> {
-    let (saved, told) = watch::channel(None);
+) -> sync::watch::Sender<Option<Arc<view::Saved>>> {
+    let (saved, told) = sync::watch::channel(None);
     let path = snapshot_file::path(&ports.data_dir);
     tasks.spawn(async move { snapshot_file::keep(path, told, &stop).await });
     saved

@@ -14,16 +14,28 @@ use assay_core::{
     key::Namespace,
     snapshot::{Rejected, Snapshot},
 };
-use assay_storage::config_bus::{BusEvent, Manifest, Value, View};
+use assay_proto::view::View;
+use assay_storage::config_bus::{self, BusEvent, Manifest, Value};
 use bytes::Bytes;
 
 use namespace::NamespaceReplica;
+
+/// What is told to those who watch.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// All of it.
+    Whole(View),
+    /// The generation, and what is other in it than in the one before: encoded, or gone.
+    Changed(u64, Vec<(String, Option<Arc<[u8]>>)>),
+}
 
 /// A generation that is to be served from now on.
 #[derive(Debug)]
 pub(crate) struct Step {
     /// It, compiled.
     pub(crate) snapshot: Arc<Snapshot>,
+    /// The same for those who compile it themselves.
+    pub(crate) told: Told,
     /// Its broken resources; each is served in its last good version if there is one.
     pub(crate) rejected: Vec<Rejected>,
 }
@@ -66,7 +78,7 @@ impl ReplicaView {
 
     /// Replaces all that was told by a full read. What is served stays until the read confirms something newer, so a bus that was
     /// wiped or restored changes nothing.
-    pub(crate) fn relist(&mut self, mut view: View) -> Vec<Step> {
+    pub(crate) fn relist(&mut self, mut view: config_bus::View) -> Vec<Step> {
         for namespace in view.namespaces.keys() {
             self.namespaces.entry(namespace.clone()).or_default();
         }
@@ -131,8 +143,8 @@ impl ReplicaView {
     }
 
     /// The keys of `namespace` in which it differs from what was told; the empty key is the manifest.
-    pub(crate) fn differences(&self, view: &View) -> Vec<(Namespace, String)> {
-        let none = assay_storage::config_bus::NamespaceView::default();
+    pub(crate) fn differences(&self, view: &config_bus::View) -> Vec<(Namespace, String)> {
+        let none = config_bus::NamespaceView::default();
         let mut found = Vec::new();
         let names = view.namespaces.keys().chain(
             self.namespaces

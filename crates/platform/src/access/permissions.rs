@@ -17,7 +17,7 @@ pub enum Permission {
 }
 
 use Permission::{Anyone, Global, Public};
-use Role::{Admin, Assigner, Editor, Operator, Recorder, Service, Viewer};
+use Role::{Admin, Assigner, Editor, Evaluator, Operator, Recorder, Service, Viewer};
 
 const fn role(role: Role) -> Permission {
     Permission::Role(role)
@@ -138,6 +138,9 @@ const TABLE: &[(&str, &[(&str, Permission)])] = &[
             ("Assign", role(Assigner)),
             ("AssignBatch", role(Assigner)),
             ("Explain", role(Viewer)),
+            ("AssignStream", role(Assigner)),
+            ("WatchConfig", role(Evaluator)),
+            ("RecordDecisions", role(Evaluator)),
         ],
     ),
     (

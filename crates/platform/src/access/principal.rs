@@ -25,11 +25,13 @@ pub enum Role {
     Importer,
     /// A service of ours: reads configuration, and the hashes of keys.
     Service,
+    /// Decides in process: reads the compiled configuration and records its decisions. Also asks for assignments.
+    Evaluator,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Viewer,
         Self::Editor,
         Self::Operator,
@@ -38,6 +40,7 @@ impl Role {
         Self::Recorder,
         Self::Importer,
         Self::Service,
+        Self::Evaluator,
     ];
 
     /// Its name in settings, messages and stores, such as `viewer`.
@@ -52,6 +55,7 @@ impl Role {
             Self::Recorder => "recorder",
             Self::Importer => "importer",
             Self::Service => "service",
+            Self::Evaluator => "evaluator",
         }
     }
 
@@ -70,6 +74,7 @@ impl Role {
             Self::Editor => matches!(needed, Self::Editor | Self::Viewer),
             Self::Importer => matches!(needed, Self::Importer | Self::Recorder),
             Self::Service => matches!(needed, Self::Service | Self::Viewer),
+            Self::Evaluator => matches!(needed, Self::Evaluator | Self::Assigner),
             Self::Viewer | Self::Assigner | Self::Recorder => self == needed,
         }
     }

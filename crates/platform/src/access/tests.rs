@@ -65,12 +65,13 @@ fn roles_grow_and_do_not_mix() {
         (Role::Operator, "viewer editor operator"),
         (
             Role::Admin,
-            "viewer editor operator admin assigner recorder importer",
+            "viewer editor operator admin assigner recorder importer evaluator",
         ),
         (Role::Assigner, "assigner"),
         (Role::Recorder, "recorder"),
         (Role::Importer, "recorder importer"),
         (Role::Service, "viewer service"),
+        (Role::Evaluator, "assigner evaluator"),
     ] {
         let found = Role::ALL.into_iter().filter(|needed| role.covers(*needed));
         let found: Vec<_> = found.map(Role::name).collect();

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_core::key::Namespace;
+use assay_proto::{bus, view::View};
 use assay_storage::config_bus::{Digest, Manifest, NamespaceView, Value};
 
-use super::{SavedNamespace, Step, resources::Resources};
+use super::{SavedNamespace, Step, Told, resources::Resources};
 
 /// Most keys of a change that is taken up in passing, on the thread that hears of it: what fits into one write of the bus.
 const MAX_SMALL: usize = 128;
@@ -126,6 +127,9 @@ impl NamespaceReplica {
             .resources
             .revise(namespace, manifest.generation, &changes.collect())?;
         let believed = self.believed.as_mut()?;
+        let served = self.resources.served();
+        let encoded = |key: &String| (key.clone(), served.get(key).map(|one| bus::encode(one).into()));
+        let told = Told::Changed(manifest.generation, self.changed.iter().map(encoded).collect());
         for key in std::mem::take(&mut self.changed) {
             match self.told.resources.get(&key).cloned() {
                 Some(value) => {
@@ -139,6 +143,7 @@ impl NamespaceReplica {
         (believed.manifest, believed.digest) = (manifest, digest);
         Some(Step {
             snapshot,
+            told,
             rejected: Vec::new(),
         })
     }
@@ -184,7 +189,11 @@ impl NamespaceReplica {
             digest,
         });
         self.compare();
-        Some(Step { snapshot, rejected })
+        Some(Step {
+            told: Told::Whole(View::new(snapshot.generation(), self.resources.served())),
+            snapshot,
+            rejected,
+        })
     }
 
     /// The resources that `manifest` speaks of: those on the bus that are not newer, else their latest versions that are not.

@@ -7,9 +7,12 @@ use std::{
 
 use assay_core::{
     key::{FlagKey, Namespace, SegmentKey},
-    snapshot::{Configuration, Group, Rejected, Snapshot},
+    snapshot::{Group, Rejected, Snapshot},
 };
-use assay_proto::bus::{self, Published};
+use assay_proto::{
+    bus::{self, Published},
+    view::configuration,
+};
 use assay_storage::config_bus::Value;
 use bytes::Bytes;
 
@@ -47,6 +50,11 @@ impl Resources {
         }
     }
 
+    /// What is served, by key on the bus.
+    pub(super) fn served(&self) -> &BTreeMap<String, Published> {
+        &self.served
+    }
+
     /// The last good versions that are served instead of broken ones.
     pub(super) fn last_good(&self) -> BTreeMap<String, Bytes> {
         let kept = self
@@ -76,7 +84,8 @@ impl Resources {
                     .map(|(key, published)| (key.clone(), published.clone())),
             );
             self.add_needed_segments(&mut current, &mut kept);
-            let (snapshot, refused) = Snapshot::compile(&configuration(namespace, generation, &current));
+            let (snapshot, refused) =
+                Snapshot::compile(&configuration(namespace, generation, current.values().cloned()));
             let more = self.replacements(&refused, &kept);
             let last: BTreeSet<String> = refused.iter().map(|broken| broken.resource.clone()).collect();
             rejected.extend(
@@ -292,27 +301,6 @@ fn decode_one(namespace: &Namespace, key: &str, value: &Value) -> Result<Publish
         return Err(format!("it says that it belongs to the namespace `{home}`"));
     }
     Ok(published)
-}
-
-fn configuration(
-    namespace: &Namespace,
-    generation: u64,
-    resources: &BTreeMap<String, Published>,
-) -> Configuration {
-    let mut configuration = Configuration {
-        namespace: namespace.clone(),
-        generation,
-        ..Configuration::default()
-    };
-    for published in resources.values() {
-        match published {
-            Published::Flag(flag) => configuration.flags.push(flag.clone()),
-            Published::Segment(segment) => configuration.segments.push(segment.clone()),
-            Published::Experiment(experiment) => configuration.experiments.push(experiment.clone()),
-            Published::Holdout(holdout) => configuration.holdouts.push(holdout.clone()),
-        }
-    }
-    configuration
 }
 
 fn segments_of(published: &Published) -> Vec<&SegmentKey> {

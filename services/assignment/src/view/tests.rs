@@ -7,7 +7,7 @@ use assay_core::{
     value::{Attributes, Value as Served, ValueType},
 };
 use assay_proto::bus::{self, Published};
-use assay_storage::config_bus::{Manifest, NamespaceView, digest};
+use assay_storage::config_bus::{Manifest, NamespaceView, View, digest};
 
 use super::*;
 
