@@ -25,7 +25,7 @@ use assay_proto::{
 use futures::{StreamExt, stream::BoxStream};
 use tonic::{
     Request, Response, Status, Streaming,
-    codegen::http::HeaderMap,
+    codegen::http::{self, HeaderMap},
     metadata::MetadataValue,
 };
 
@@ -167,6 +167,21 @@ impl Asker {
             headers: metadata.into_headers(),
         };
         (asker, message)
+    }
+
+    /// Who makes a request that is no gRPC.
+    pub(crate) fn of_http<B>(request: http::Request<B>) -> (Self, B) {
+        let (head, body) = request.into_parts();
+        let asker = Self {
+            principal: Principal::of(&head.extensions),
+            headers: head.headers,
+        };
+        (asker, body)
+    }
+
+    /// The headers of the request.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// Keeps in mind who has asked for what.

@@ -16,6 +16,7 @@ mod decisions;
 mod error;
 mod follow;
 mod grpc;
+mod http;
 mod memories;
 mod observe;
 mod pipeline;
@@ -145,10 +146,12 @@ pub async fn serve(
         draining: server.draining(),
     });
     let service = service.max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let json = http::Http(assignments.clone());
     let mut server = server
         .access(settings.access)
         .limits(settings.limits)
-        .routes(Routes::new(service))
+        .routes(Routes::new(service).add_service(json))
+        .accept_http1()
         .unary(grpc::Hot(assignments))
         .workers(settings.workers);
     if settings.reflection.unwrap_or(false) {

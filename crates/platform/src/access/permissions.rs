@@ -167,6 +167,7 @@ const PREFIXES: &[(&str, Permission)] = &[
     ("flagd.evaluation.v1.Service/", role(Assigner)),
     ("flagd.evaluation.v2.Service/", role(Assigner)),
     ("ofrep/v1/", role(Assigner)),
+    ("v1/assign", role(Assigner)),
 ];
 
 /// What `method`, such as `assay.config.v1.FlagService/GetFlag`, needs; nothing when it has no entry, and then nobody may call it.

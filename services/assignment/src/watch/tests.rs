@@ -44,7 +44,10 @@ fn keys(response: &pb::WatchConfigResponse) -> Vec<&str> {
 #[tokio::test]
 async fn the_whole_comes_first_then_what_changes() {
     let views = Arc::new(Views::new());
-    views.publish(&namespace(), Told::Whole(view(1, &[("flag/a", 1), ("flag/b", 1)])));
+    views.publish(
+        &namespace(),
+        Told::Whole(view(1, &[("flag/a", 1), ("flag/b", 1)])),
+    );
     let mut watch = watch(&views, cursor(0, 0, 0));
     let whole = now(&mut watch).unwrap();
     assert_eq!(
@@ -69,7 +72,10 @@ async fn a_slow_watcher_passes_generations_over_and_nothing_is_queued_for_it() {
     let mut watch = watch(&views, cursor(0, 0, 0));
     now(&mut watch).unwrap();
     for generation in 2..200 {
-        views.publish(&namespace(), Told::Whole(view(generation, &[("flag/a", generation as usize)])));
+        views.publish(
+            &namespace(),
+            Told::Whole(view(generation, &[("flag/a", generation as usize)])),
+        );
     }
     let change = now(&mut watch).unwrap();
     assert_eq!((change.base, change.generation, change.complete), (1, 199, true));
@@ -102,7 +108,10 @@ async fn who_comes_back_gets_what_has_changed_or_is_told_to_begin_anew() {
     for generation in 1..=50 {
         views.publish(
             &namespace(),
-            Told::Whole(view(generation, &[("flag/a", 1), ("flag/b", generation as usize)])),
+            Told::Whole(view(
+                generation,
+                &[("flag/a", 1), ("flag/b", generation as usize)],
+            )),
         );
     }
     let known = now(&mut watch(&views, cursor(49, 0, 0))).unwrap();
