@@ -5,6 +5,7 @@ mod access;
 mod callers;
 mod cluster;
 mod cohorts;
+mod deciders;
 mod demo;
 mod edges;
 mod embedded;

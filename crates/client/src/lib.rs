@@ -5,17 +5,22 @@
 //! not cover is there through the generated clients, such as [`Client::experiments`].
 //!
 //! Read [`Client`], then [`resource`] (flags, segments, metrics, experiments), [`command`] (the lifecycle), [`generation`] (history, whole namespaces), [`record`] and [`decide`].
+//! A service that serves variants wants a [`Decider`].
 #![warn(missing_docs)]
 
 pub mod activation;
 pub mod command;
 pub mod decide;
+pub mod decider;
 mod error;
 pub mod generation;
+mod in_process;
+mod install_id;
+mod pool;
 pub mod record;
 pub mod resource;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, num::NonZero, time::Duration};
 
 use assay_platform::{
     Backoff, Channel, ChannelOptions, Code, Failure, channel::as_one_request, connect_lazy,
@@ -34,7 +39,12 @@ use assay_proto::{
 };
 use tonic::{Response, Status};
 
+use pool::Pool;
+
+pub use decider::{Decider, DeciderOptions};
 pub use error::Error;
+pub use in_process::DecisionCounts;
+pub use install_id::{InstallId, InstallIdError};
 
 /// Largest answer that is read, in bytes.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
@@ -42,6 +52,8 @@ const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 const ATTEMPTS: usize = 5;
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const MAX_DELAY: Duration = Duration::from_secs(2);
+/// A service that asks for a longer pause is not waited for.
+const MAX_ASKED: Duration = Duration::from_secs(5);
 
 /// Where the services answer, such as `http://127.0.0.1:7071`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +85,7 @@ impl Default for Endpoints {
 #[derive(Clone, Debug)]
 pub struct Client {
     config: Channel,
-    assignment: Channel,
+    assignment: Pool,
     ingest: Channel,
     analysis: Channel,
 }
@@ -92,9 +104,22 @@ impl Client {
     /// # Errors
     /// [`Error::Endpoint`] when an address is none, or TLS cannot be set up.
     pub fn connect_with(endpoints: &Endpoints, options: &ChannelOptions) -> Result<Self, Error> {
+        Self::connect_pooled(endpoints, options, NonZero::<usize>::MIN)
+    }
+
+    /// As [`Client::connect_with`], with several connections to assignment, which take turns. A replica answers each connection on one of
+    /// its cores, so one connection is answered by one core, however many calls it carries.
+    ///
+    /// # Errors
+    /// As [`Client::connect_with`].
+    pub fn connect_pooled(
+        endpoints: &Endpoints,
+        options: &ChannelOptions,
+        connections: NonZero<usize>,
+    ) -> Result<Self, Error> {
         Ok(Self {
             config: connect_lazy(&endpoints.config, options)?,
-            assignment: connect_lazy(&endpoints.assignment, options)?,
+            assignment: Pool::connect(&endpoints.assignment, options, connections)?,
             ingest: connect_lazy(&endpoints.ingest, options)?,
             analysis: connect_lazy(&endpoints.analysis, options)?,
         })
@@ -152,7 +177,7 @@ impl Client {
 
     /// The generated client of `assay.assignment.v1.AssignmentService`.
     pub fn assignments(&self) -> AssignmentServiceClient<Channel> {
-        AssignmentServiceClient::new(self.assignment.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+        AssignmentServiceClient::new(self.assignment.next()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     /// The generated client of `assay.ingest.v1.IngestService`.
@@ -189,13 +214,24 @@ where
             Err(status) => Failure::from_status(&status),
         };
         match delays.next() {
-            Some(delay) if failure.code == Code::Unavailable => {
-                let asked = failure.retry_after.unwrap_or_default().min(MAX_DELAY);
+            Some(delay) if may_repeat(&failure) => {
+                let asked = failure.retry_after.unwrap_or_default();
                 tokio::time::sleep(delay.max(asked)).await;
             }
             _ => return Err(failure.into()),
         }
     }
+}
+
+/// Whether the call is made again: the service is away, or has reached a limit and says when it will be below; never sooner than it asks,
+/// and not at all when that is too long to wait for.
+fn may_repeat(failure: &Failure) -> bool {
+    let asks = match failure.code {
+        Code::Unavailable => Some(failure.retry_after.unwrap_or_default()),
+        Code::ResourceExhausted => failure.retry_after,
+        _ => None,
+    };
+    asks.is_some_and(|delay| delay <= MAX_ASKED)
 }
 
 #[cfg(test)]
@@ -234,6 +270,42 @@ mod tests {
         });
         assert_eq!(gone.await.unwrap_err().code(), Some(Code::Unavailable));
         assert_eq!(calls.get(), ATTEMPTS);
+    }
+
+    #[tokio::test]
+    async fn the_pause_that_a_service_asks_for_is_kept() {
+        let calls = Cell::new(0);
+        let (begun, pause) = (tokio::time::Instant::now(), Duration::from_millis(200));
+        let limited = retry(|| {
+            calls.set(calls.get() + 1);
+            let answer = match calls.get() {
+                1 => Err(Failure::new(Code::ResourceExhausted, "FULL", "full")
+                    .with_retry_after(pause)
+                    .into()),
+                _ => Ok(Response::new(())),
+            };
+            async { answer }
+        });
+        limited.await.unwrap();
+        assert!(
+            (2, true) == (calls.get(), begun.elapsed() >= pause),
+            "{:?}",
+            begun.elapsed()
+        );
+        for failure in [
+            Failure::new(Code::ResourceExhausted, "FULL", "full"),
+            Failure::unavailable("AWAY", "away", Duration::from_secs(3_600)),
+        ] {
+            calls.set(0);
+            let status = Status::from(failure);
+            let given_up = retry(|| {
+                calls.set(calls.get() + 1);
+                let status = status.clone();
+                async { Err::<Response<()>, _>(status) }
+            });
+            given_up.await.unwrap_err();
+            assert_eq!(calls.get(), 1, "{status:?}");
+        }
     }
 
     #[tokio::test]
