@@ -3,9 +3,13 @@
 use std::slice;
 
 use assay_platform::{Failure, Principal};
-use assay_proto::{assignment::v1 as pb, convert::explained, field::FieldErrors};
+use assay_proto::{
+    assignment::v1 as pb,
+    convert::{explained, namespace_from},
+    field::FieldErrors,
+};
 
-use super::{Question, Subject, check_keys, known, namespace_from, subject};
+use super::request::{Question, Subject, check_keys, known, subject};
 use crate::{
     Assignments,
     assign::{Sitting, Use},
