@@ -8,6 +8,7 @@ mod configuration;
 mod explain;
 mod exposures;
 mod fixtures;
+mod guarded;
 mod json;
 mod observed;
 mod remembered;
