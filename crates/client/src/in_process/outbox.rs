@@ -80,7 +80,9 @@ impl Outbox {
     }
 
     pub(super) fn counts(&self) -> DecisionCounts {
-        let pending = self.waiting().len() as u64;
+        // All of them change under this lock, so they add up at any time.
+        let waiting = self.waiting();
+        let pending = waiting.len() as u64;
         let [recorded, refused, dropped] =
             [&self.recorded, &self.refused, &self.dropped].map(|count| count.load(Ordering::Relaxed));
         DecisionCounts {
