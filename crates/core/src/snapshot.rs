@@ -1,8 +1,13 @@
 //! A namespace's configuration at one generation, compiled for [`crate::assign`]: looked up by flag, never scanned.
 
 mod compile;
+mod describe;
+mod origin;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use sha2::{Digest, Sha256};
 
@@ -19,6 +24,10 @@ use crate::{
     value::{Attributes, Value, ValueType},
 };
 use compile::Parts;
+
+use origin::Origin;
+
+pub use describe::{Change, Described};
 
 /// What was published: the input of [`Snapshot::compile`].
 #[derive(Debug, Clone, Default)]
@@ -58,6 +67,9 @@ pub struct Snapshot {
     n_remembering: usize,
     /// What flags and experiments refer to.
     parts: Arc<Parts>,
+    /// Flags that exist and cannot be served.
+    quarantined: HashSet<FlagKey>,
+    origins: Sharded<FlagKey, Origin>,
 }
 
 /// A flag and the experiments on it as they are after a change.
@@ -83,6 +95,8 @@ pub(crate) struct CompiledFlag {
     pub(crate) key: FlagKey,
     pub(crate) default_value: Value,
     value_type: ValueType,
+    /// The key of the first variation, which is the control.
+    first_variation: Option<VariantKey>,
     pub(crate) by_unit: HashMap<Unit, Value>,
     /// The first match wins.
     pub(crate) by_segment: Vec<(Targeted, Value)>,

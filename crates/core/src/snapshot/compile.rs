@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Choice, CompiledExperiment, CompiledFlag, Configuration, Group, Keep, Phase, Place, Recall, Rejected,
-    Snapshot, Split, Target, Targeted,
+    Snapshot, Split, Target, Targeted, origin::Metas,
 };
 use crate::{
     assign::Reason,
@@ -28,6 +28,7 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
     let parts = Arc::new(Parts {
         segments: Segments::compile(&configuration.segments, &mut rejected),
         holdouts: holdouts(&configuration.holdouts),
+        metas: Metas::of(configuration),
     });
     let mut snapshot = Snapshot {
         namespace: configuration.namespace.clone(),
@@ -37,8 +38,11 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
         by_experiment: Sharded::default(),
         n_remembering: 0,
         parts: parts.clone(),
+        quarantined: HashSet::new(),
+        origins: Sharded::default(),
     };
     for flag in &configuration.flags {
+        snapshot.origins.insert(flag.key.clone(), parts.metas.origin(flag));
         match compile_flag(flag, &parts) {
             Ok(compiled) => {
                 let target = Target {
@@ -47,14 +51,20 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
                 };
                 snapshot.by_flag.insert(flag.key.clone(), target);
             }
-            Err(reason) => rejected.push(Rejected {
-                resource: format!("flag {}", flag.key),
-                reason,
-            }),
+            Err(reason) => {
+                snapshot.quarantined.insert(flag.key.clone());
+                rejected.push(Rejected {
+                    resource: format!("flag {}", flag.key),
+                    reason,
+                });
+            }
         }
     }
     let experiments = in_order(&configuration.experiments);
     for experiment in experiments {
+        if let Some(origin) = snapshot.origins.get_mut(&experiment.flag) {
+            parts.metas.add_experiment(origin, experiment);
+        }
         if let Err(reason) = attach(&mut snapshot, experiment, &parts) {
             rejected.push(Rejected {
                 resource: format!("experiment {}", experiment.key),
@@ -80,6 +90,8 @@ pub(super) fn revise<'a>(
         by_experiment: before.by_experiment.clone(),
         n_remembering: before.n_remembering,
         parts: parts.clone(),
+        quarantined: before.quarantined.clone(),
+        origins: before.origins.clone(),
     };
     for key in gone {
         snapshot.place(key, None);
@@ -90,9 +102,12 @@ pub(super) fn revise<'a>(
             experiment: None,
         };
         snapshot.by_flag.insert(flag.key.clone(), target);
+        let mut origin = parts.metas.origin(flag);
         for experiment in in_order(experiments) {
+            parts.metas.add_experiment(&mut origin, experiment);
             attach(&mut snapshot, experiment, &parts).ok()?;
         }
+        snapshot.origins.insert(flag.key.clone(), origin);
     }
     Some(snapshot)
 }
@@ -163,6 +178,7 @@ fn attach(snapshot: &mut Snapshot, experiment: &Experiment, parts: &Parts) -> Re
 pub(super) struct Parts {
     segments: Segments,
     holdouts: HashMap<HoldoutKey, Arc<Held>>,
+    metas: Metas,
 }
 
 fn holdouts(holdouts: &[Holdout]) -> HashMap<HoldoutKey, Arc<Held>> {
@@ -242,6 +258,7 @@ fn compile_flag(flag: &Flag, parts: &Parts) -> Result<CompiledFlag, String> {
         key: flag.key.clone(),
         default_value: typed(&flag.default_value)?,
         value_type: flag.value_type,
+        first_variation: flag.variations.first().map(|variation| variation.key.clone()),
         by_unit,
         by_segment,
         held,
