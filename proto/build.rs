@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-const FILES: [&str; 18] = [
+const FILES: [&str; 20] = [
     "assay/common/v1/unit.proto",
     "assay/config/v1/activation.proto",
     "assay/config/v1/flag.proto",
@@ -21,6 +21,8 @@ const FILES: [&str; 18] = [
     "assay/ingest/v1/ingest.proto",
     "assay/analysis/v1/analysis.proto",
     "assay/stream/v1/stream.proto",
+    "flagd/evaluation/v1/evaluation.proto",
+    "flagd/evaluation/v2/evaluation.proto",
 ];
 
 #[expect(
@@ -33,5 +35,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .file_descriptor_set_path(out.join("assay.bin"))
         .compile_protos(&FILES, &["."])?;
     println!("cargo::rerun-if-changed=assay");
+    println!("cargo::rerun-if-changed=flagd");
     Ok(())
 }

@@ -97,6 +97,37 @@ pub mod analysis {
     }
 }
 
+/// `flagd.evaluation`: the evaluation protocol of flagd, which OpenFeature providers speak. Not ours; see `proto/flagd`.
+pub mod flagd {
+    /// What a flag is worth.
+    pub mod evaluation {
+        /// Version 1, which the web and the Rust provider speak.
+        #[allow(
+            missing_docs,
+            clippy::all,
+            clippy::doc_markdown,
+            clippy::unwrap_used,
+            rustdoc::all,
+            reason = "generated"
+        )]
+        pub mod v1 {
+            tonic::include_proto!("flagd.evaluation.v1");
+        }
+        /// Version 2, in which zero values are told from absent ones.
+        #[allow(
+            missing_docs,
+            clippy::all,
+            clippy::doc_markdown,
+            clippy::unwrap_used,
+            rustdoc::all,
+            reason = "generated"
+        )]
+        pub mod v2 {
+            tonic::include_proto!("flagd.evaluation.v2");
+        }
+    }
+}
+
 /// The well-known types that messages hold, so that callers need no version of their own.
 pub use prost_types::{Duration, ListValue, Struct, Timestamp, Value, value};
 
