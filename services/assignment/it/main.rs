@@ -11,6 +11,7 @@ mod fixtures;
 mod guarded;
 mod json;
 mod observed;
+mod openfeature;
 mod remembered;
 mod streams;
 mod support;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use assay_assignment::{Ports, Settings, serve};
+use assay_assignment::{Doors, OpenFeatureDoors, Ports, Settings, serve};
 use assay_core::{key::Namespace, memory::Remembered, record::Exposure};
 use assay_platform::{Channel, ChannelOptions, MockClock, Shutdown, connect_lazy};
 use assay_proto::{
@@ -276,8 +276,13 @@ impl World {
     }
 
     pub(crate) async fn start_with(&self, settings: Settings) -> Running {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}", listener.local_addr().unwrap());
+        self.start_at(OpenFeatureDoors::default(), settings).await
+    }
+
+    pub(crate) async fn start_at(&self, openfeature: OpenFeatureDoors, settings: Settings) -> Running {
+        let assign = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", assign.local_addr().unwrap());
+        let doors = Doors { assign, openfeature };
         let ports = Ports {
             bus: self.bus.clone(),
             log: self.log.clone(),
@@ -286,7 +291,7 @@ impl World {
         };
         let shutdown = Shutdown::new();
         let task = tokio::spawn(serve(
-            listener,
+            doors,
             ports,
             settings,
             self.clock.shared(),

@@ -64,6 +64,11 @@ impl<'a> Sitting<'a> {
         })
     }
 
+    /// What all answers come from.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.clone()
+    }
+
     /// What `unit` gets for `key`, of a flag or of an experiment.
     pub(crate) fn decide(
         &mut self,

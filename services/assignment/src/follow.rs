@@ -18,6 +18,7 @@ use tokio::{
 
 use crate::{
     acknowledge::Serves,
+    freshness::Freshness,
     serving::Serving,
     settle::Replaced,
     snapshot_file,
@@ -50,6 +51,8 @@ pub(crate) struct Follower {
     pub(crate) bus_wait: Duration,
     pub(crate) compare_interval: Duration,
     pub(crate) clock: SharedClock,
+    /// Told whether the bus is heard.
+    pub(crate) freshness: Arc<Freshness>,
     /// Told what is served, right after it is.
     pub(crate) acknowledged: Arc<watch::Sender<Serves>>,
     /// Told before that what is served no more.
@@ -95,10 +98,13 @@ impl Progress {
 struct Outage {
     backoff: Backoff,
     lasts: bool,
+    freshness: Arc<Freshness>,
+    clock: SharedClock,
 }
 
 impl Outage {
     fn goes_on(&mut self, error: Option<&Error>) {
+        self.freshness.lost();
         if !std::mem::replace(&mut self.lasts, true) {
             let error = error.map(|error| chain(error)).unwrap_or_default();
             tracing::warn!(
@@ -110,6 +116,7 @@ impl Outage {
 
     fn is_over(&mut self) {
         self.backoff.reset();
+        self.freshness.heard(self.clock.now_micros());
         if std::mem::take(&mut self.lasts) {
             tracing::info!("the configuration bus is followed again");
         }
@@ -123,6 +130,8 @@ impl Follower {
         let mut outage = Outage {
             backoff: Backoff::new(FIRST_DELAY, MAX_DELAY),
             lasts: false,
+            freshness: self.freshness.clone(),
+            clock: self.clock.clone(),
         };
         loop {
             match self.follow(&mut progress, &mut outage).await {
@@ -143,6 +152,9 @@ impl Follower {
     /// The file is taken up in any case, so that nothing older than what it holds is ever served; it is served when the bus does not
     /// answer in time.
     async fn start(&self) -> Progress {
+        // What a file has is as old as this start, at least.
+        self.freshness.heard(self.clock.now_micros());
+        self.freshness.lost();
         let mut progress = Progress::default();
         let path = self.snapshot_file.clone();
         let read = tokio::task::spawn_blocking(move || snapshot_file::read(&path)).await;
@@ -159,6 +171,7 @@ impl Follower {
         }
         match timeout(self.bus_wait, self.bus.read()).await {
             Ok(Ok(view)) => {
+                self.freshness.heard(self.clock.now_micros());
                 progress.position = Some(view.revision);
                 self.serving.heard(self.now());
                 let steps = progress.view.relist(view);
@@ -241,6 +254,7 @@ impl Follower {
 
     /// Takes up a full read; the answer is its position.
     async fn relist(&self, progress: &mut Progress, view: View) -> u64 {
+        self.freshness.heard(self.clock.now_micros());
         let revision = view.revision;
         self.serving.heard(self.now());
         let steps = compute(progress, move |replica| replica.relist(view)).await;

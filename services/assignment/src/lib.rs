@@ -3,8 +3,11 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use assay_core::time::Timestamp;
-use assay_platform::{Health, Server, SharedClock, Shutdown};
-use assay_proto::assignment::v1::assignment_service_server::{AssignmentServiceServer, SERVICE_NAME};
+use assay_platform::{Channel, Health, Server, SharedClock, Shutdown};
+use assay_proto::{
+    assignment::v1::assignment_service_server::{AssignmentServiceServer, SERVICE_NAME},
+    flagd::evaluation::{v1, v2},
+};
 use assay_storage::{config_bus::ConfigBus, event_log::EventLog, unit_store::UnitStore};
 use tokio::{net::TcpListener, sync, task::JoinSet};
 use tonic::service::Routes;
@@ -15,10 +18,12 @@ mod callers;
 mod decisions;
 mod error;
 mod follow;
+mod freshness;
 mod grpc;
 mod http;
 mod memories;
 mod observe;
+mod openfeature;
 mod pipeline;
 mod record;
 mod serving;
@@ -30,7 +35,7 @@ mod view;
 mod watch;
 
 pub use error::Error;
-pub use settings::{ExposureSettings, Settings};
+pub use settings::{ExposureSettings, OpenFeatureSettings, Settings};
 
 /// Largest request, in bytes.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -51,6 +56,37 @@ pub struct Ports {
     pub data_dir: PathBuf,
 }
 
+/// Where a service is to be reached.
+pub struct Doors {
+    /// For `Assign`.
+    pub assign: TcpListener,
+    /// For OpenFeature.
+    pub openfeature: OpenFeatureDoors,
+}
+
+/// Where OpenFeature providers are answered; nowhere by default.
+#[derive(Default)]
+pub struct OpenFeatureDoors {
+    /// In flagd's protocol.
+    pub flagd: Option<TcpListener>,
+    /// In OFREP.
+    pub ofrep: Option<TcpListener>,
+    /// From which origins browsers may ask; `*` is all.
+    pub cors_origins: Vec<String>,
+    /// Where tracking calls go; without it they are refused.
+    pub ingest: Option<Channel>,
+}
+
+impl From<TcpListener> for Doors {
+    /// For `Assign` alone.
+    fn from(assign: TcpListener) -> Self {
+        Self {
+            assign,
+            openfeature: OpenFeatureDoors::default(),
+        }
+    }
+}
+
 /// What the use case needs.
 struct Assignments {
     serving: Arc<serving::Serving>,
@@ -66,23 +102,27 @@ impl Assignments {
     }
 }
 
-/// Serves assignment on `listener` until `shutdown`, then ships what is left within the drain deadline. When the future is dropped
+/// Serves assignment at `doors` until `shutdown`, then ships what is left within the drain deadline. When the future is dropped
 /// everything it has begun ends; what was spooled is shipped by the next start.
 ///
 /// # Errors
 /// [`Error`] when the spool cannot be opened, the listener fails, or requests outlast the deadline of the shutdown.
 pub async fn serve(
-    listener: TcpListener,
+    doors: impl Into<Doors>,
     ports: Ports,
     settings: Settings,
     clock: SharedClock,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
+    let Doors { assign, openfeature } = doors.into();
     let epoch = u64::try_from(clock.now_micros()).unwrap_or_default();
     let pipeline = pipeline::start(&ports, &settings.exposures, epoch).await?;
     let serving = Arc::new(serving::Serving::new());
     let views = Arc::new(watch::Views::new());
-    let health = Health::new([SERVICE_NAME]);
+    let flagd = [v1::service_server::SERVICE_NAME, v2::service_server::SERVICE_NAME];
+    let flagd = flagd.into_iter().filter(|_| openfeature.flagd.is_some());
+    let health = Health::new([SERVICE_NAME].into_iter().chain(flagd));
+    let freshness = Arc::new(freshness::Freshness::default());
     let observer = observe::Observer {
         serving: serving.clone(),
         queue: pipeline.queue(),
@@ -105,6 +145,7 @@ pub async fn serve(
         bus_wait: settings.bus_wait,
         compare_interval: settings.compare_interval,
         clock: clock.clone(),
+        freshness: freshness.clone(),
         acknowledged: acknowledged.clone(),
         replaced: replaced.clone(),
         saved: keep_snapshot_file(&ports, &mut tasks, stop_keeping.clone()),
@@ -121,6 +162,7 @@ pub async fn serve(
     tasks.spawn(acknowledging);
 
     let (memories, writer) = memories::Memories::start(ports.units.clone());
+    let serves = acknowledged.subscribe();
     let settling = settle::settle(acknowledged, replaced, memories.written(), stop_keeping.clone());
     tasks.spawn(settling);
     let callers = Arc::new(callers::Callers::default());
@@ -139,7 +181,16 @@ pub async fn serve(
         memories,
         clock,
     });
-    let server = Server::new("assay-assignment", listener, health);
+    let openfeature = openfeature::Edges {
+        doors: openfeature,
+        assignments: assignments.clone(),
+        access: settings.access.clone(),
+        reflection: settings.reflection.unwrap_or(false),
+        serves,
+        freshness,
+        health: health.clone(),
+    };
+    let server = Server::new("assay-assignment", assign, health);
     let service = AssignmentServiceServer::new(grpc::Grpc {
         assignments: assignments.clone(),
         views,
@@ -157,7 +208,8 @@ pub async fn serve(
     if settings.reflection.unwrap_or(false) {
         server = server.reflection([assay_proto::DESCRIPTORS]);
     }
-    let served = server.serve(shutdown).await;
+    let servers = openfeature.servers().into_iter().chain([server]);
+    let served = serve_all(servers, &shutdown).await;
 
     following.abort();
     stop_keeping.trigger();
@@ -169,6 +221,24 @@ pub async fn serve(
         tracing::warn!("the last snapshot file is not written; a restart may serve an older one");
     }
     Ok(served?)
+}
+
+/// Serves until `shutdown`; when one server ends before, all do. The error is the first one.
+async fn serve_all(
+    servers: impl Iterator<Item = Server>,
+    shutdown: &Shutdown,
+) -> Result<(), assay_platform::server::ServeError> {
+    let stop = shutdown.child();
+    let serving = servers.map(|server| {
+        let stop = stop.clone();
+        async move {
+            let served = server.serve(stop.clone()).await;
+            stop.trigger();
+            served
+        }
+    });
+    let ended = futures::future::join_all(serving).await;
+    ended.into_iter().collect()
 }
 
 /// Begins to keep the snapshot file; what it is told is kept, the last one even after `stop`.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, time::Duration};
 use assay_platform::{
     Access, Check, Limits, Observed, server::DRAIN_DEADLINE, settings::duration, shutdown::WORK_DEADLINE,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 const WORKERS: RangeInclusive<usize> = 0..=256;
 const BUS_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
@@ -106,6 +106,66 @@ impl ExposureSettings {
         check.duration("drain_deadline", self.drain_deadline, &DRAIN);
         check
     }
+}
+
+/// Settings of the doors for OpenFeature.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenFeatureSettings {
+    /// Where to listen for flagd's protocol, over gRPC and Connect; `off` for nowhere.
+    #[serde(deserialize_with = "listen")]
+    pub flagd_listen: Option<SocketAddr>,
+    /// Where to listen for OFREP; `off` for nowhere.
+    #[serde(deserialize_with = "listen")]
+    pub ofrep_listen: Option<SocketAddr>,
+    /// From which origins browsers may ask, such as `https://shop.example`; `*` is all.
+    pub cors_origins: Vec<String>,
+    /// Where tracking calls go: the ingest service, such as `http://ingest:7072`. In one process it is known.
+    pub ingest_endpoint: String,
+}
+
+impl OpenFeatureSettings {
+    /// What is wrong with the values.
+    pub fn check(&self) -> Check {
+        let mut check = Check::section("openfeature");
+        for origin in &self.cors_origins {
+            let is_origin = origin
+                .split_once("://")
+                .is_some_and(|(_, host)| !host.contains('/'));
+            if origin != "*" && !is_origin {
+                let problem =
+                    format!("has `{origin}`; give origins such as https://shop.example, or `*` for all");
+                check.refuse("cors_origins", problem);
+            }
+        }
+        check.server("ingest_endpoint", &self.ingest_endpoint);
+        check
+    }
+}
+
+impl Default for OpenFeatureSettings {
+    fn default() -> Self {
+        Self {
+            flagd_listen: Some(SocketAddr::from(([127, 0, 0, 1], 8013))),
+            ofrep_listen: Some(SocketAddr::from(([127, 0, 0, 1], 8016))),
+            cors_origins: vec!["*".to_owned()],
+            ingest_endpoint: "http://127.0.0.1:7072".to_owned(),
+        }
+    }
+}
+
+/// An address, or `off`.
+fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "off" {
+        return Ok(None);
+    }
+    let address = text.parse().map(Some);
+    address.map_err(|_| {
+        D::Error::custom(format!(
+            "`{text}` is no address; give one like 127.0.0.1:8013, or `off`"
+        ))
+    })
 }
 
 impl Default for Settings {

@@ -84,7 +84,7 @@ impl Resources {
                     .map(|(key, published)| (key.clone(), published.clone())),
             );
             self.add_needed_segments(&mut current, &mut kept);
-            let (snapshot, refused) =
+            let (mut snapshot, refused) =
                 Snapshot::compile(&configuration(namespace, generation, current.values().cloned()));
             let more = self.replacements(&refused, &kept);
             let last: BTreeSet<String> = refused.iter().map(|broken| broken.resource.clone()).collect();
@@ -103,6 +103,10 @@ impl Resources {
                         .any(|set| set.contains(resource))
                 };
                 rejected.retain(|broken| is_broken(&broken.resource));
+                let flags = undecodable.iter().filter_map(|name| name.strip_prefix("flag "));
+                for key in flags.filter_map(|key| FlagKey::new(key).ok()) {
+                    snapshot.quarantine(key);
+                }
                 let snapshot = Arc::new(snapshot);
                 self.served = current;
                 self.last_good = kept.into_keys().collect();
