@@ -1,12 +1,19 @@
 //! OpenFeature: the same answers for providers that speak flagd's protocol or OFREP.
 //!
 //! Read in this order: [`mapping`] (what is told of an assignment), [`context`] (whom a flag is for), this file (the use cases),
-//! [`changes`] (what streams tell), then the edges: `flagd` (gRPC), `connect` (the same over HTTP/1.1 and JSON), `ofrep`.
+//! [`changes`] (what streams tell), then the edges: [`flagd`] (gRPC), [`connect`] (the same over HTTP/1.1 and JSON), [`ofrep`].
+//!
+//! The edges ask who calls themselves: each protocol has its own form of a refusal, and browsers ask without a key what they may send.
 
-pub(crate) mod changes;
-pub(crate) mod context;
-pub(crate) mod flagd;
-pub(crate) mod mapping;
+mod changes;
+mod connect;
+mod context;
+mod flagd;
+mod mapping;
+mod ofrep;
+mod sse;
+mod track;
+mod web;
 
 use std::{sync::Arc, time::Duration};
 
@@ -81,18 +88,35 @@ impl Edges {
                 draining,
             })
         };
+        let cors = Arc::new(web::Cors(doors.cors_origins));
         let mut servers = Vec::new();
         if let Some(listener) = doors.flagd {
-            let mut server =
-                Server::new("assay-openfeature-flagd", listener, health.clone()).access(self.access.clone());
+            let mut server = Server::new("assay-openfeature-flagd", listener, health.clone()).accept_http1();
             let flagd = flagd::Flagd(shared(server.draining()));
-            let first = v1::service_server::ServiceServer::new(flagd.clone());
-            let second = v2::service_server::ServiceServer::new(flagd);
+            let first = connect::Edge {
+                grpc: v1::service_server::ServiceServer::new(flagd.clone()),
+                flagd: flagd.clone(),
+                cors: cors.clone(),
+            };
+            let second = connect::Edge {
+                grpc: v2::service_server::ServiceServer::new(flagd.clone()),
+                flagd,
+                cors: cors.clone(),
+            };
             server = server.routes(Routes::new(first).add_service(second));
             if self.reflection {
                 server = server.reflection([assay_proto::DESCRIPTORS]);
             }
             servers.push(server);
+        }
+        if let Some(listener) = doors.ofrep {
+            let server = Server::new("assay-openfeature-ofrep", listener, health).accept_http1();
+            let edge = ofrep::Edge {
+                open: shared(server.draining()),
+                cors,
+                ingest: doors.ingest,
+            };
+            servers.push(server.routes(Routes::new(edge)));
         }
         servers
     }
@@ -240,6 +264,17 @@ impl OpenFeature {
             everything.answers.push((key, told));
         }
         Ok(everything)
+    }
+
+    /// Whether `generation` of the caller's namespace, or a newer one, is served here before `wait` is over.
+    pub(crate) async fn serves_within(&self, caller: &Caller, generation: u64, wait: Duration) -> bool {
+        let mut serves = self.serves.clone();
+        let is_served = |serves: &Serves| {
+            let served = serves.get(&caller.namespace);
+            served.is_some_and(|served| served.generation >= generation)
+        };
+        let waited = tokio::time::timeout(wait, serves.wait_for(is_served)).await;
+        waited.is_ok_and(|served| served.is_ok())
     }
 
     fn saw(&self, caller: &Caller, key: &str) {

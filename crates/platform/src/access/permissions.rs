@@ -166,6 +166,7 @@ const PREFIXES: &[(&str, Permission)] = &[
     ("grpc.reflection.v1.ServerReflection/", Public),
     ("flagd.evaluation.v1.Service/", role(Assigner)),
     ("flagd.evaluation.v2.Service/", role(Assigner)),
+    ("ofrep/v1/track", role(Recorder)),
     ("ofrep/v1/", role(Assigner)),
     ("v1/assign", role(Assigner)),
 ];

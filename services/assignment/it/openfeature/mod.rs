@@ -1,6 +1,9 @@
 //! The doors for OpenFeature, through real connections.
 
+mod connect;
 mod flagd;
+mod http;
+mod ofrep;
 
 use assay_assignment::{OpenFeatureDoors, Settings};
 use assay_core::{
