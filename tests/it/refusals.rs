@@ -84,6 +84,8 @@ async fn what_a_start_needs_and_cannot_have_is_named() -> Result<()> {
     let taken = held.local_addr()?.to_string();
     let free = ["CONFIG", "ASSIGNMENT", "INGEST", "ANALYSIS"].map(|name| format!("ASSAY__{name}__LISTEN"));
     let mut env: Vec<(&str, &str)> = free.iter().map(|name| (name.as_str(), "127.0.0.1:0")).collect();
+    env.push(("ASSAY__OPENFEATURE__FLAGD_LISTEN", "off"));
+    env.push(("ASSAY__OPENFEATURE__OFREP_LISTEN", "127.0.0.1:0"));
 
     let (below, letters, new) = (path("file/below"), path("letters"), path("new"));
     refused(

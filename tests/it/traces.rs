@@ -97,6 +97,8 @@ async fn a_trace_leads_from_assign_to_the_batch_that_counted_it() -> Result<()> 
         ("ASSAY__ASSIGNMENT__LISTEN", &assignment),
         ("ASSAY__INGEST__LISTEN", &ingest),
         ("ASSAY__ANALYSIS__LISTEN", &analysis),
+        ("ASSAY__OPENFEATURE__FLAGD_LISTEN", "off"),
+        ("ASSAY__OPENFEATURE__OFREP_LISTEN", "off"),
         ("ASSAY__STORES__DATA_DIR", &data_dir),
         ("ASSAY__TELEMETRY__OTLP_ENDPOINT", &otlp),
     ];

@@ -51,6 +51,8 @@ impl Embedded {
             ("ASSAY__ASSIGNMENT__LISTEN", &assignment),
             ("ASSAY__INGEST__LISTEN", &ingest),
             ("ASSAY__ANALYSIS__LISTEN", &analysis),
+            ("ASSAY__OPENFEATURE__FLAGD_LISTEN", "off"),
+            ("ASSAY__OPENFEATURE__OFREP_LISTEN", "off"),
             ("ASSAY__STORES__DATA_DIR", &data_dir),
         ];
         let mut process = Process::assay(&["serve"], &env)?;

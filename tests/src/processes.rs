@@ -153,6 +153,8 @@ impl Processes {
             ("ASSAY__STORES__REDIS_URL", &self.stores.redis),
             ("ASSAY__STORES__REDIS_PREFIX", &self.stores.prefix),
             ("ASSAY__AUTH__MODE", "open"),
+            ("ASSAY__OPENFEATURE__FLAGD_LISTEN", "off"),
+            ("ASSAY__OPENFEATURE__OFREP_LISTEN", "off"),
             ("ASSAY__STORES__PARTITIONS", "4"),
             ("ASSAY__STORES__DATA_DIR", &data_dir),
             ("ASSAY__ANALYSIS__CONFIG_ENDPOINT", &config),

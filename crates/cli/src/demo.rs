@@ -75,6 +75,8 @@ async fn perform(
     settings.assignment.listen = any_port;
     settings.ingest.listen = any_port;
     settings.analysis.listen = any_port;
+    settings.openfeature.flagd_listen = None;
+    settings.openfeature.ofrep_listen = None;
     let listeners = Listeners::bind(&settings).await?;
     let doors = listeners.doors()?;
     let platform = Platform::open(&settings).await?;
@@ -178,7 +180,7 @@ async fn tell(stage: &Stage, doors: &Doors, directory: &Path, stay: bool) -> Res
 
 /// What to try while it stays up.
 fn next_steps(doors: &Doors) -> String {
-    let exports = doors.list().map(|(name, address, _)| {
+    let exports = doors.list().into_iter().map(|(name, address, _)| {
         format!("  export ASSAY__CLIENT__{}=http://{address}", name.to_uppercase())
     });
     let assignment = doors.endpoints().assignment;
@@ -189,7 +191,7 @@ fn next_steps(doors: &Doors) -> String {
          assay assign 42 {flag} --attribute country=DE\n  assay experiment pause {live}\n  \
          grpcurl -plaintext -d '{{\"unit\":{{\"id\":\"42\"}},\"flag_keys\":[\"{flag}\"]}}' {assignment} \
          assay.assignment.v1.AssignmentService/Assign\n",
-        exports.join("\n"),
+        exports.collect::<Vec<_>>().join("\n"),
         cookie = cookie_cats::EXPERIMENT,
         nsw = nsw::EXPERIMENT,
         live = live::EXPERIMENT,

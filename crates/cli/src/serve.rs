@@ -97,6 +97,7 @@ async fn all(mut settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
 fn welcome(doors: &Doors, data_dir: &Path, is_open: bool) -> String {
     let rows = doors
         .list()
+        .into_iter()
         .map(|(name, address, what)| vec![name.to_owned(), address.to_string(), what.to_owned()]);
     let reach = match (doors.are_local(), is_open) {
         (false, true) => {
@@ -109,7 +110,7 @@ fn welcome(doors: &Doors, data_dir: &Path, is_open: bool) -> String {
     format!(
         "Assay runs in this process, on SQLite in {}.\n\n{}\n\n{reach}\nStop it with ctrl-c.",
         data_dir.display(),
-        output::table(&["service", "gRPC", "for"], rows, &[])
+        output::table(&["service", "address", "for"], rows, &[])
     )
 }
 

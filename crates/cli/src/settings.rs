@@ -19,7 +19,7 @@ const PARTITIONS: RangeInclusive<u32> = 1..=1_024;
 /// Connections to Postgres.
 const CONNECTIONS: RangeInclusive<u32> = 1..=1_000;
 
-/// All settings, one section for each service and three that they share.
+/// All settings, one section for each service, one for OpenFeature, and four that they share.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) config: assay_config::Settings,
     /// The assignment service.
     pub(crate) assignment: assay_assignment::Settings,
+    /// The doors of assignment for OpenFeature.
+    pub(crate) openfeature: assay_assignment::OpenFeatureSettings,
     /// The ingest service.
     pub(crate) ingest: assay_ingest::Settings,
     /// The analysis service.
@@ -202,6 +204,7 @@ impl Settings {
         let mut check = self.config.check();
         for other in [
             self.assignment.check(),
+            self.openfeature.check(),
             self.ingest.check(),
             self.analysis.check(),
             self.auth.check(),
@@ -236,17 +239,25 @@ impl Settings {
 
     /// What else must hold when one process runs every service: two cannot listen on one address.
     pub(crate) fn check_one_process(&self) -> Result<(), Error> {
-        let listen = [
-            ("config", self.config.listen),
-            ("assignment", self.assignment.listen),
-            ("ingest", self.ingest.listen),
-            ("analysis", self.analysis.listen),
+        let services = [
+            ("config.listen", self.config.listen),
+            ("assignment.listen", self.assignment.listen),
+            ("ingest.listen", self.ingest.listen),
+            ("analysis.listen", self.analysis.listen),
         ];
+        let open = [
+            ("openfeature.flagd_listen", self.openfeature.flagd_listen),
+            ("openfeature.ofrep_listen", self.openfeature.ofrep_listen),
+        ];
+        let open = open
+            .into_iter()
+            .filter_map(|(key, address)| Some((key, address?)));
+        let listen: Vec<_> = services.into_iter().chain(open).collect();
         let mut check = Check::default();
-        for (n, (section, address)) in listen.iter().enumerate() {
+        for (n, (key, address)) in listen.iter().enumerate() {
             if let Some((other, _)) = listen.iter().take(n).find(|(_, other)| collide(*other, *address)) {
-                let problem = format!("is {address}, where `{other}.listen` listens, too; give another port");
-                check.refuse(&format!("{section}.listen"), problem);
+                let problem = format!("is {address}, where `{other}` listens, too; give another port");
+                check.refuse(key, problem);
             }
         }
         Ok(check.done()?)

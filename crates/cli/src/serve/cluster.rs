@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use assay_platform::{
-    Backoff, Secret, Shutdown, SystemClock, connect_lazy,
+    Backoff, ChannelOptions, Secret, Shutdown, SystemClock, connect_lazy,
     error::{BoxError, chain},
     server::bind,
 };
@@ -17,7 +17,7 @@ use assay_storage::{
     unit_store::{RedisUnitStore, UnitStore},
 };
 
-use super::{auth::Door, data_dir::DataDir};
+use super::{auth::Door, data_dir::DataDir, embedded::bind_open};
 use crate::{
     args::Service,
     error::Error,
@@ -60,6 +60,10 @@ pub(super) async fn serve(service: Service, mut settings: Settings, shutdown: Sh
         }
         Service::Assignment => {
             let listener = bind(&settings.assignment.listen.to_string()).await?;
+            let flagd = bind_open(settings.openfeature.flagd_listen).await?;
+            let ofrep = bind_open(settings.openfeature.ofrep_listen).await?;
+            // Tracking calls come with the key of their caller, not with ours.
+            let ingest = connect_lazy(&settings.openfeature.ingest_endpoint, &ChannelOptions::default())?;
             let data_dir = DataDir::open(&stores.data_dir)?;
             let bus = bus(stores, "assignment").await?;
             let keys = data_dir.path().join("keys");
@@ -70,8 +74,22 @@ pub(super) async fn serve(service: Service, mut settings: Settings, shutdown: Sh
                 units: units(stores, "assignment")?,
                 data_dir: data_dir.path().join("assignment"),
             };
+            for (name, listener) in [("openfeature flagd", &flagd), ("openfeature ofrep", &ofrep)] {
+                if let Some(listener) = listener {
+                    say(name, listener)?;
+                }
+            }
             say("assignment", &listener)?;
-            let served = assay_assignment::serve(listener, ports, settings.assignment, clock, shutdown).await;
+            let doors = assay_assignment::Doors {
+                assign: listener,
+                openfeature: assay_assignment::OpenFeatureDoors {
+                    flagd,
+                    ofrep,
+                    cors_origins: settings.openfeature.cors_origins,
+                    ingest: Some(ingest),
+                },
+            };
+            let served = assay_assignment::serve(doors, ports, settings.assignment, clock, shutdown).await;
             drop(data_dir);
             ended("assignment", served)
         }

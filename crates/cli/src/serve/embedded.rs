@@ -28,6 +28,16 @@ pub(crate) struct Listeners {
     assignment: TcpListener,
     ingest: TcpListener,
     analysis: TcpListener,
+    flagd: Option<TcpListener>,
+    ofrep: Option<TcpListener>,
+}
+
+/// Listens at `address`, where there is one.
+pub(super) async fn bind_open(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
+    Ok(match address {
+        Some(address) => Some(bind(&address.to_string()).await?),
+        None => None,
+    })
 }
 
 impl Listeners {
@@ -38,17 +48,22 @@ impl Listeners {
             assignment: bind(&settings.assignment.listen.to_string()).await?,
             ingest: bind(&settings.ingest.listen.to_string()).await?,
             analysis: bind(&settings.analysis.listen.to_string()).await?,
+            flagd: bind_open(settings.openfeature.flagd_listen).await?,
+            ofrep: bind_open(settings.openfeature.ofrep_listen).await?,
         })
     }
 
     /// The addresses that were bound.
     pub(crate) fn doors(&self) -> Result<Doors, Error> {
         let address = |listener: &TcpListener| listener.local_addr().map_err(Error::internal);
+        let open = |listener: &Option<TcpListener>| listener.as_ref().map(address).transpose();
         Ok(Doors {
             config: address(&self.config)?,
             assignment: address(&self.assignment)?,
             ingest: address(&self.ingest)?,
             analysis: address(&self.analysis)?,
+            flagd: open(&self.flagd)?,
+            ofrep: open(&self.ofrep)?,
         })
     }
 }
@@ -60,17 +75,27 @@ pub(crate) struct Doors {
     assignment: SocketAddr,
     ingest: SocketAddr,
     analysis: SocketAddr,
+    flagd: Option<SocketAddr>,
+    ofrep: Option<SocketAddr>,
 }
 
 impl Doors {
     /// Each with its name and what it is for.
-    pub(crate) fn list(&self) -> [(&'static str, SocketAddr, &'static str); 4] {
-        [
+    pub(crate) fn list(&self) -> Vec<(&'static str, SocketAddr, &'static str)> {
+        let services = [
             ("config", self.config, "flags, segments, metrics, experiments"),
             ("assignment", self.assignment, "who gets what"),
             ("ingest", self.ingest, "events and exposures"),
             ("analysis", self.analysis, "results"),
-        ]
+        ];
+        let open = [
+            ("flagd", self.flagd, "OpenFeature providers of flagd"),
+            ("ofrep", self.ofrep, "OpenFeature providers of OFREP (HTTP)"),
+        ];
+        let open = open
+            .into_iter()
+            .filter_map(|(name, address, what)| Some((name, address?, what)));
+        services.into_iter().chain(open).collect()
     }
 
     /// Whether all listen on loopback only.
@@ -177,6 +202,17 @@ impl Platform {
             store: self.analysis,
             config: connect_lazy(&config_door, between)?,
         };
+        // Tracking calls come with the key of their caller, not with ours.
+        let tracked = connect_lazy(&reachable(doors.ingest), &ChannelOptions::default())?;
+        let assigning = assay_assignment::Doors {
+            assign: listeners.assignment,
+            openfeature: assay_assignment::OpenFeatureDoors {
+                flagd: listeners.flagd,
+                ofrep: listeners.ofrep,
+                cors_origins: settings.openfeature.cors_origins,
+                ingest: Some(tracked),
+            },
+        };
         let (time, stop) = (|| clock.clone(), || shutdown.clone());
         let (one, two, three, four) = tokio::join!(
             ends_all(
@@ -187,13 +223,7 @@ impl Platform {
             ends_all(
                 "assignment",
                 &shutdown,
-                assay_assignment::serve(
-                    listeners.assignment,
-                    assignment,
-                    settings.assignment,
-                    time(),
-                    stop()
-                )
+                assay_assignment::serve(assigning, assignment, settings.assignment, time(), stop())
             ),
             ends_all(
                 "ingest",

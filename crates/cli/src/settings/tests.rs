@@ -238,6 +238,35 @@ fn one_process_does_not_listen_twice_on_one_address() {
 }
 
 #[test]
+fn a_door_for_openfeature_is_an_address_of_its_own_or_off() {
+    let off = load(&[("openfeature.flagd_listen", "off")]).unwrap();
+    assert_eq!(off.openfeature.flagd_listen, None);
+    assert!(
+        off.openfeature
+            .ofrep_listen
+            .is_some_and(|address| address.ip().is_loopback())
+    );
+    let twice = [("openfeature.ofrep_listen", "127.0.0.1:7070")];
+    let text = load(&twice).unwrap().check_one_process().unwrap_err().to_string();
+    assert!(
+        text.contains("`openfeature.ofrep_listen`") && text.contains("`assignment.listen`"),
+        "{text}"
+    );
+    let text = load(&[("openfeature.flagd_listen", "nowhere")])
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        text.contains("`nowhere` is no address") && text.contains("`off`"),
+        "{text}"
+    );
+    let origin = [("openfeature.cors_origins", "[\"https://shop.example/page\"]")];
+    assert!(load(&origin).unwrap().check().done().is_err());
+    let origin = [("openfeature.cors_origins", "[\"https://shop.example\", \"*\"]")];
+    assert!(load(&origin).unwrap().check().done().is_ok());
+}
+
+#[test]
 fn the_defaults_are_good() {
     let settings = load(&[]).unwrap();
     assert!(settings.check().done().is_ok());
