@@ -411,6 +411,12 @@ pub(crate) fn invalid_context(errors: FieldErrors) -> Failure {
     failure
 }
 
+/// How a stream ends with this process. Some providers take an end in order for no end at all, and would never come back.
+pub(crate) fn ended() -> Failure {
+    let message = "this replica ends; connect again";
+    Failure::unavailable("SHUTTING_DOWN", message, Duration::from_secs(1))
+}
+
 /// Why, in the words of `Assign`.
 fn cause(reason: Cause) -> &'static str {
     let name = assignment::Reason::from(reason).as_str_name();

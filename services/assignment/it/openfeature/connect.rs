@@ -181,8 +181,12 @@ async fn a_stream_is_a_sequence_of_envelopes_with_an_end() {
     );
     let stopping = tokio::spawn(open.running.stop());
     stream.until("provider_shutdown").await;
-    // The last envelope: marked as such, without an error.
-    stream.until("\u{2}\0\0\0\u{2}{}").await;
+    // The last envelope is marked as such, and says that it is worth coming back.
+    let last = stream.until("}]").await;
+    assert!(
+        last.contains("\u{2}\0\0") && last.contains(r#""code":"unavailable""#),
+        "{last:?}"
+    );
     stopping.await.unwrap();
 }
 

@@ -4,6 +4,7 @@ mod connect;
 mod flagd;
 mod http;
 mod ofrep;
+mod track;
 
 use assay_assignment::{OpenFeatureDoors, Settings};
 use assay_core::{
@@ -13,6 +14,7 @@ use assay_core::{
     lifecycle::{Outcome, State},
     value::Value,
 };
+use assay_platform::Channel;
 use assay_proto::bus::Published;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -33,6 +35,11 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) async fn start(world: &World, settings: Settings) -> Self {
+        Self::start_with(world, settings, None).await
+    }
+
+    /// With tracking calls going to `ingest`.
+    pub(crate) async fn start_with(world: &World, settings: Settings, ingest: Option<Channel>) -> Self {
         let flagd = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ofrep = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
@@ -41,7 +48,7 @@ impl Open {
             flagd: Some(flagd),
             ofrep: Some(ofrep),
             cors_origins: vec!["*".into()],
-            ingest: None,
+            ingest,
         };
         Self {
             running: world.start_at(doors, settings).await,

@@ -27,6 +27,7 @@ use tower::Service;
 use super::{
     Caller, Everything, Resolution,
     changes::Event,
+    ended,
     flagd::{self, Flagd, first, second, with_values},
     mapping::{Asked, whole},
     refused,
@@ -37,7 +38,7 @@ const GRPC: &[u8] = b"application/grpc";
 const TIMEOUT: &str = "connect-timeout-ms";
 /// Marks the last envelope of a stream.
 const END: u8 = 0b10;
-/// The longest an envelope of a request may be: it holds nothing.
+/// What stands before each message of a stream: its flags and its length.
 const PREFIX: usize = 5;
 
 /// One version of the service, over gRPC and Connect.
@@ -239,7 +240,7 @@ fn uncompressed(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 fn malformed(message: String) -> Failure {
-    Failure::new(Code::FailedPrecondition, "MALFORMED_MESSAGE", message)
+    Failure::new(Code::InvalidArgument, "MALFORMED_MESSAGE", message)
 }
 
 /// The requests of all methods for one flag, of both versions, have the same fields.
@@ -384,7 +385,7 @@ fn base64(bytes: &[u8]) -> String {
 /// A refusal before the call: of a stream it stands in the stream, under HTTP 200.
 fn refusal(call: Call, codec: Codec, failure: &Failure) -> Response<Body> {
     match call {
-        Call::Stream => streamed(codec, futures::stream::iter([end(Some(failure))]).boxed()),
+        Call::Stream => streamed(codec, futures::stream::iter([end(failure)]).boxed()),
         Call::One(_) | Call::All => error(failure),
     }
 }
@@ -403,7 +404,7 @@ fn stream(flagd: &Flagd, principal: Arc<Principal>, headers: &HeaderMap, codec: 
         };
         envelope(0, &message)
     };
-    let last = futures::stream::iter([end(None)]);
+    let last = futures::stream::iter([end(&ended())]);
     streamed(codec, events.map(message).chain(last).boxed())
 }
 
@@ -414,11 +415,9 @@ fn event_json(event: &Event) -> serde_json::Value {
     }
 }
 
-fn end(failure: Option<&Failure>) -> Bytes {
-    let end = match failure {
-        Some(failure) => json!({ "error": error_json(failure) }),
-        None => json!({}),
-    };
+/// The last envelope.
+fn end(failure: &Failure) -> Bytes {
+    let end = json!({ "error": error_json(failure) });
     envelope(END, end.to_string().as_bytes())
 }
 
@@ -467,7 +466,8 @@ mod tests {
     #[test]
     fn an_envelope_has_flags_and_length_before_its_message() {
         assert_eq!(envelope(0, b"ab").as_ref(), [0, 0, 0, 0, 2, b'a', b'b']);
-        assert_eq!(end(None).as_ref(), [2, 0, 0, 0, 2, b'{', b'}']);
+        let last = end(&ended());
+        assert_eq!((last[0], usize::from(last[4])), (2, last.len() - PREFIX));
     }
 
     #[test]

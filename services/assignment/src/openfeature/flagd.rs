@@ -241,7 +241,8 @@ macro_rules! version {
                 ) -> Result<Response<Self::EventStreamStream>, Status> {
                     let (caller, _) = self.caller(request)?;
                     let changes = self.0.changes(&caller).map_err(refused)?;
-                    Ok(Response::new(changes.map(|told| Ok(event(&told))).boxed()))
+                    let last = futures::stream::iter([Err(Status::from(super::super::ended()))]);
+                    Ok(Response::new(changes.map(|told| Ok(event(&told))).chain(last).boxed()))
                 }
             }
         }
