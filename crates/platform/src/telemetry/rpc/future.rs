@@ -41,6 +41,7 @@ where
         Poll::Ready(match done {
             Ok(response) => {
                 span.answered(response.headers());
+                span.answered_in_http(response.status(), response.headers());
                 Ok(response.map(|body| RidingBody::new(body, span)))
             }
             Err(error) => {

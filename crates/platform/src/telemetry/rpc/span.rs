@@ -1,4 +1,4 @@
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use tonic::{Code, Status};
 use tracing::Span;
 
@@ -71,6 +71,15 @@ impl RpcSpan {
         }
     }
 
+    /// Takes the status of an answer that is not gRPC: nothing else will tell it.
+    pub(super) fn answered_in_http(&mut self, status: StatusCode, headers: &HeaderMap) {
+        let content = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let is_grpc = content.is_some_and(|content| content.starts_with(b"application/grpc"));
+        if self.is_open && !is_grpc {
+            self.close(code(status));
+        }
+    }
+
     /// The call failed without an answer.
     pub(super) fn failed(&mut self, error: &(dyn std::error::Error + 'static)) {
         self.close(
@@ -104,6 +113,21 @@ impl Drop for RpcSpan {
     }
 }
 
+/// The code that says of a call what `status` says of a request.
+fn code(status: StatusCode) -> Code {
+    match status {
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::NOT_IMPLEMENTED => Code::Unimplemented,
+        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+        StatusCode::GATEWAY_TIMEOUT => Code::DeadlineExceeded,
+        _ if status.is_server_error() => Code::Internal,
+        _ if status.is_client_error() => Code::InvalidArgument,
+        _ => Code::Ok,
+    }
+}
+
 fn method(path: &str) -> &str {
     path.trim_start_matches('/')
 }
@@ -125,6 +149,21 @@ fn is_error(side: Side, code: Code) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_of_http_has_the_code_that_says_the_same() {
+        let codes = [
+            (200, Code::Ok),
+            (304, Code::Ok),
+            (400, Code::InvalidArgument),
+            (404, Code::NotFound),
+            (500, Code::Internal),
+            (503, Code::Unavailable),
+        ];
+        for (status, expected) in codes {
+            assert_eq!(code(StatusCode::from_u16(status).unwrap()), expected, "{status}");
+        }
+    }
 
     #[test]
     fn only_the_servers_own_faults_are_errors_of_the_server() {
