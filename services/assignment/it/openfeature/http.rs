@@ -55,15 +55,19 @@ impl Exchange {
     pub(crate) async fn until(&mut self, text: &str) -> String {
         let wait = async {
             loop {
-                let so_far = String::from_utf8_lossy(&self.read).into_owned();
-                if let Some(at) = so_far.find(text) {
-                    let end = at + text.len();
-                    self.read = so_far[end..].as_bytes().to_vec();
-                    return so_far[..end].to_owned();
+                let wanted = text.as_bytes();
+                let found = self.read.windows(wanted.len()).position(|here| here == wanted);
+                if let Some(at) = found {
+                    let rest = self.read.split_off(at + wanted.len());
+                    let so_far = std::mem::replace(&mut self.read, rest);
+                    return String::from_utf8_lossy(&so_far).into_owned();
                 }
                 let mut more = [0; 4096];
                 match self.stream.read(&mut more).await.unwrap() {
-                    0 => panic!("it ended before `{text}`: {so_far}"),
+                    0 => panic!(
+                        "it ended before `{text}`: {}",
+                        String::from_utf8_lossy(&self.read)
+                    ),
                     n => self.read.extend_from_slice(&more[..n]),
                 }
             }

@@ -21,7 +21,10 @@ const TRACK: &str = "/ofrep/v1/track";
 
 /// An ingest that writes down who has sent what, and refuses events without a name.
 #[derive(Clone, Default)]
-struct Ingest(Arc<Mutex<Vec<(Option<String>, RecordEventsRequest)>>>);
+struct Ingest(Arc<Mutex<Vec<Sent>>>);
+
+/// A request with the key that it came with.
+type Sent = (Option<String>, RecordEventsRequest);
 
 #[tonic::async_trait]
 impl IngestService for Ingest {
@@ -41,9 +44,12 @@ impl IngestService for Ingest {
         let result = match request.events[0].name.as_str() {
             "" => refused,
             "away" => {
-                return Err(
-                    Failure::unavailable("LOG", "the log is away", std::time::Duration::from_secs(2)).into(),
-                );
+                return Err(Failure::unavailable(
+                    "LOG",
+                    "the log is away",
+                    std::time::Duration::from_secs(2),
+                )
+                .into());
             }
             _ => RecordResult {
                 status: RecordStatus::Accepted.into(),

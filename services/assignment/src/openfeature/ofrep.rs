@@ -1,6 +1,6 @@
 //! OFREP, the OpenFeature Remote Evaluation Protocol 0.3: JSON over HTTP.
 //!
-//! <https://github.com/open-feature/protocol>. One flag, all flags (with ETag, so that who has them gets 304), a stream that says when
+//! <https://github.com/open-feature/protocol>. One flag, all flags (with an entity tag: who has them gets 304), a stream that says when
 //! to ask again ([`sse`]), and beside the protocol a door for tracking calls ([`track`]), for which it has none yet.
 
 use std::{
