@@ -5,11 +5,11 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 IMAGE ?= assay:dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast build fmt lint bench proto deny helm image check
+.PHONY: help demo test test-fast test-openfeature build fmt lint bench proto deny helm image check
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  %-10s %s\n' "$$name" "$$text"; done
+		printf '  %-17s %s\n' "$$name" "$$text"; done
 
 demo: ## Build the binary and run a complete experiment in one process, nothing else needed
 	cargo build --release --locked -p assay-cli
@@ -19,9 +19,13 @@ test: ## Run every test; installs etcd, Redis and PostgreSQL if they are missing
 	tools/install-servers.sh
 	cargo build --workspace --all-targets --locked
 	cargo test --workspace --locked --no-fail-fast
+	$(MAKE) test-openfeature
 
 test-fast: ## Run the tests that need no servers
 	cargo test --workspace --exclude assay-tests --features assay-storage/laws --locked --no-fail-fast
+
+test-openfeature: ## Run the official OpenFeature providers (Python, Node, web, Rust); part of `test` where node and python3 are
+	tools/test-openfeature.sh
 
 build: ## Build everything, for development
 	cargo build --workspace --locked
