@@ -81,18 +81,13 @@ impl OpenFeature {
         };
         let serving = self.assignments.serving.clone();
         serving.snapshot(caller.namespace.as_str())?;
-        let mut telling = Telling {
+        let telling = Telling::new(
             watched,
             serving,
-            serves: self.serves.clone(),
-            held: BTreeMap::new(),
-            due: VecDeque::new(),
-            keep_alive: interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE),
-            draining: self.draining.clone(),
-            has_ended: false,
-        };
-        telling.look();
-        telling.due = VecDeque::from([Event::Ready]);
+            self.serves.clone(),
+            self.draining.clone(),
+            KEEP_ALIVE,
+        );
         let events = stream::unfold(telling, |mut telling| async {
             let event = telling.next().await?;
             Some((event, telling))
@@ -102,6 +97,29 @@ impl OpenFeature {
 }
 
 impl Telling {
+    fn new(
+        watched: Watched,
+        serving: Arc<Serving>,
+        serves: watch::Receiver<Serves>,
+        draining: Shutdown,
+        keep_alive: Duration,
+    ) -> Self {
+        let mut telling = Self {
+            watched,
+            serving,
+            serves,
+            held: BTreeMap::new(),
+            due: VecDeque::new(),
+            keep_alive: interval_at(Instant::now() + keep_alive, keep_alive),
+            draining,
+            has_ended: false,
+        };
+        // What is served already is no news.
+        telling.look();
+        telling.due = VecDeque::from([Event::Ready]);
+        telling
+    }
+
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.due.pop_front() {
@@ -148,5 +166,28 @@ impl Telling {
         if !changes.is_empty() {
             self.due.push_back(Event::Changed(changes));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_quiet_stream_says_that_it_is_still_there_until_the_process_ends() {
+        let (follower, serves) = watch::channel(Serves::new());
+        let draining = Shutdown::new();
+        let watched = Watched::One(Namespace::default());
+        let serving = Arc::new(Serving::new());
+        let beat = Duration::from_millis(1);
+        let mut telling = Telling::new(watched, serving, serves, draining.clone(), beat);
+        for expected in [Event::Ready, Event::KeepAlive, Event::KeepAlive] {
+            assert_eq!(telling.next().await, Some(expected));
+        }
+        // The follower ends before the doors do.
+        drop(follower);
+        draining.trigger();
+        assert_eq!(telling.next().await, Some(Event::Shutdown));
+        assert_eq!(telling.next().await, None);
     }
 }

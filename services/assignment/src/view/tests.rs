@@ -235,6 +235,9 @@ fn a7_a_broken_resource_stays_as_it_was_and_a_restart_keeps_it() {
             ),
             (Some(2.0), Some(1.0), None)
         );
+        // There is a flag `c`, and no good version of it; the last good one of `b` is served.
+        let quarantined = ["a", "b", "c", "d"].map(|key| snapshot.is_quarantined(key));
+        assert_eq!(quarantined, [false, false, true, false]);
         assert_eq!(steps[0].rejected.len(), 2);
     };
     check(
@@ -256,6 +259,7 @@ fn a7_a_broken_resource_stays_as_it_was_and_a_restart_keeps_it() {
         (number(&steps[0].snapshot, "b"), steps[0].rejected.len()),
         (Some(3.0), 0)
     );
+    assert!(!steps[0].snapshot.is_quarantined("c"), "it is gone");
     assert!(
         restarted.save().namespaces[&Namespace::default()]
             .last_good
