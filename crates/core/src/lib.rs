@@ -18,6 +18,7 @@ pub mod experiment;
 mod fixtures;
 pub mod flag;
 pub mod fold;
+pub mod hashing;
 pub mod holdout;
 pub mod key;
 pub mod layer;
