@@ -8,6 +8,7 @@ use assay_core::{
         Variant,
     },
     flag::{Flag, HeldDefault, Meta, SegmentOverride, TargetPath, UnitOverride, Variation},
+    hashing::{Algorithm, Filter, FlagdKey, FlagdVersion, GrowthBookVersion, Hashing, Shard, VariantRange},
     holdout::{Holdout, Scope},
     key::{
         ExperimentKey, FlagKey, HoldoutKey, LayerKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind,
@@ -357,17 +358,70 @@ fn traffic() -> impl Strategy<Value = Traffic> {
         vec(holdout, 0..3),
         vec(prerequisite, 0..3),
         option::of(opening),
+        hashing(),
     )
         .prop_map(
-            |((sticky, eligibility), layer, holdouts, prerequisites, opening)| Traffic {
+            |((sticky, eligibility), layer, holdouts, prerequisites, opening, hashing)| Traffic {
                 sticky,
                 eligibility,
                 layer,
                 holdouts,
                 prerequisites,
                 opening,
+                hashing,
             },
         )
+}
+
+fn hashing() -> impl Strategy<Value = Hashing> {
+    let version = || select(vec![GrowthBookVersion::V1, GrowthBookVersion::V2]);
+    let spans = || {
+        vec(
+            (any::<u32>(), any::<u32>()).prop_map(|(first, end)| first..end),
+            0..3,
+        )
+    };
+    let filter = (version(), text(), spans());
+    let filter = filter.prop_map(|(version, seed, ranges)| Filter {
+        version,
+        seed,
+        ranges,
+    });
+    let growthbook = (version(), text(), vec(filter, 0..3));
+    let forms = select(vec![
+        FlagdVersion::Percent,
+        FlagdVersion::Scaled,
+        FlagdVersion::Cbor,
+    ]);
+    let key = prop_oneof![text().prop_map(FlagdKey::Flag), text().prop_map(FlagdKey::Prefix)];
+    let shard = (text(), spans()).prop_map(|(salt, ranges)| Shard { salt, ranges });
+    let algorithm = prop_oneof![
+        Just(Algorithm::Xxh3),
+        growthbook.prop_map(|(version, seed, filters)| Algorithm::GrowthBook {
+            version,
+            seed,
+            filters
+        }),
+        (forms, key).prop_map(|(version, key)| Algorithm::Flagd { version, key }),
+        (text(), text()).prop_map(|(rollout_group, variant_group)| Algorithm::Unleash {
+            rollout_group,
+            variant_group,
+        }),
+        (text(), text(), vec(shard, 0..3)).prop_map(|(salt, traffic_salt, shards)| Algorithm::Eppo {
+            salt,
+            traffic_salt,
+            shards,
+        }),
+    ];
+    let range = (variant_key(), any::<u32>(), any::<u32>()).prop_map(|(variant, first, end)| VariantRange {
+        variant,
+        buckets: first..end,
+    });
+    (algorithm, option::of(1..u32::MAX), vec(range, 0..3)).prop_map(|(algorithm, buckets, ranges)| Hashing {
+        algorithm,
+        buckets,
+        ranges,
+    })
 }
 
 pub(crate) fn layer() -> impl Strategy<Value = Layer> {

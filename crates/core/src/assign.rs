@@ -312,13 +312,18 @@ impl<'s> Question<'s, '_> {
         if split.is_held {
             return default(answer, Reason::EnrollmentHeld);
         }
-        let (bucket, below) = (split.coverage_seed.bucket(unit.id()), split.admitted_below);
-        hall.gate(bucket >= below, || Input::Coverage { bucket, below });
-        if bucket >= below {
-            return default(answer, Reason::NotInCoverage);
+        for (bucket, ranges) in split.division.gates(unit.id()) {
+            let is_out = !ranges.iter().any(|range| range.contains(&bucket));
+            hall.gate(is_out, || Input::coverage(bucket, ranges));
+            if is_out {
+                return default(answer, Reason::NotInCoverage);
+            }
         }
-        let bucket = split.split_seed.bucket(unit.id());
-        let choice = split.choice(bucket);
+        let bucket = split.division.bucket(unit.id());
+        let Some(choice) = split.choice(bucket) else {
+            hall.gate(true, || Input::uncovered(split, bucket));
+            return default(answer, Reason::NotInCoverage);
+        };
         hall.gate(true, || Input::split(split, bucket, choice));
         Assignment {
             cohort: split.cohort,

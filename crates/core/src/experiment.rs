@@ -2,6 +2,7 @@
 
 use crate::{
     flag::{Flag, Meta},
+    hashing::Hashing,
     key::{ExperimentKey, FlagKey, MetricKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
     lifecycle::{Outcome, PauseMode, State},
     schedule::Schedule,
@@ -224,7 +225,7 @@ impl Experiment {
     }
 
     /// A new draft like this one: flag, texts, variants, split, metrics, segment; under the first [`Experiment::copy_key`] that is not
-    /// among the `existing` keys, with a `salt` of its own, assigned by Assay.
+    /// among the `existing` keys, with a `salt` of its own, assigned by Assay and by its hash: another system's would divide the same units alike.
     ///
     /// An experiment without a name is copied under its key. Not copied are dates, pauses, QA overrides, the pinned segment version and what came of it. The control keeps its pinned
     /// value: follow with [`Experiment::pin_control`].
@@ -257,7 +258,10 @@ impl Experiment {
             salt,
             segment_version: None,
             qa_overrides: Vec::new(),
-            traffic: self.traffic.copy(),
+            traffic: Traffic {
+                hashing: Hashing::default(),
+                ..self.traffic.copy()
+            },
             start_time: None,
             end_time: None,
             completed_at: None,
@@ -318,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_copy_is_a_draft_without_a_past() {
-        let original = Experiment {
+        let mut original = Experiment {
             start_time: Some(Timestamp::from_micros(1)),
             end_time: Some(Timestamp::from_micros(2)),
             completed_at: Some(Timestamp::from_micros(2)),
@@ -326,6 +330,7 @@ mod tests {
             reason: "it won".into(),
             ..experiment_in(State::Completed(Outcome::NoWinner))
         };
+        original.traffic.hashing.buckets = Some(3);
         let copy = original.copy(&[], "new".into());
         let expected = Experiment {
             key: copy.key.clone(),

@@ -5,7 +5,7 @@
 //!
 //! Read in this order: [`key`], [`value`], [`flag`], [`segment`], [`metric`], [`layer`], [`holdout`], [`traffic`], [`experiment`],
 //! [`lifecycle`], [`commands`], [`schedule`], [`undo`], [`validate`],
-//! then the two paths that matter: [`bucketing`] → [`snapshot`] → [`memory`] → [`assign`] (who gets what), and
+//! then the two paths that matter: [`bucketing`] → [`hashing`] → [`snapshot`] → [`memory`] → [`assign`] (who gets what), and
 //! [`record`] → [`fold`] (what came of it).
 #![warn(missing_docs)]
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]

@@ -16,6 +16,7 @@ use crate::{
     bucketing::Seed,
     experiment::Experiment,
     flag::Flag,
+    hashing::Division,
     holdout::{Held, Holdout},
     key::{ExperimentKey, FlagKey, LayerKey, Namespace, SegmentKey, Unit, UnitKind, VariantKey},
     layer::{self, BucketRange},
@@ -132,7 +133,7 @@ pub(crate) enum Phase {
     /// This variant, like everyone.
     Winner(Arc<Choice>),
     /// A variant by the split, if it is eligible.
-    Split(Split),
+    Split(Box<Split>),
 }
 
 /// A running split.
@@ -150,12 +151,10 @@ pub(crate) struct Split {
     pub(crate) segment: Option<Targeted>,
     /// The attributes that the segment looks at, sorted, each once.
     pub(crate) segmenting: Vec<String>,
-    pub(crate) coverage_seed: Seed,
-    /// Units with a coverage bucket below this are admitted.
-    pub(crate) admitted_below: u32,
-    pub(crate) split_seed: Seed,
-    /// Variants with the end of their bucket range; the last end is the number of buckets.
-    pub(crate) ranges: Vec<(u32, Arc<Choice>)>,
+    /// Who is admitted, and which of the choices they get.
+    pub(crate) division: Division,
+    /// The variants in declared order.
+    pub(crate) choices: Vec<Arc<Choice>>,
     pub(crate) cohort: u32,
     pub(crate) exposes: bool,
 }
@@ -285,20 +284,16 @@ pub fn digest<'a>(resources: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> [
 }
 
 impl Split {
-    /// The variant whose range holds `bucket`.
-    pub(crate) fn choice(&self, bucket: u32) -> &Choice {
-        let found = self.ranges.iter().find(|(end, _)| bucket < *end);
-        &found
-            .expect("weights sum to the whole, so the last range ends after the last bucket")
-            .1
+    /// The variant that has `bucket`; none when no variant has.
+    pub(crate) fn choice(&self, bucket: u32) -> Option<&Choice> {
+        let place = self.division.holder(bucket)?;
+        self.choices.get(place).map(|choice| &**choice)
     }
 
     /// The variant of this key.
     pub(crate) fn named(&self, key: &VariantKey) -> Option<&Choice> {
-        self.ranges
-            .iter()
-            .map(|(_, choice)| &**choice)
-            .find(|choice| choice.key == *key)
+        let mut choices = self.choices.iter().map(|choice| &**choice);
+        choices.find(|choice| choice.key == *key)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     experiment::{AssignmentSource, Cohort, Experiment},
+    hashing::Hashing,
     key::{ExperimentKey, FlagKey, HoldoutKey, LayerKey},
     layer::{BucketRange, Layer, LayerFull},
     lifecycle::State,
@@ -88,6 +89,8 @@ pub struct Traffic {
     pub prerequisites: Vec<Prerequisite>,
     /// The cohort that is about to open.
     pub opening: Option<Opening>,
+    /// How unit ids become variants.
+    pub hashing: Hashing,
 }
 
 impl Traffic {

@@ -1,6 +1,7 @@
 //! The rules that a resource must keep: all violations at once, each with field, rule and remedy.
 
 mod experiment;
+mod hashing;
 mod metric;
 mod resource;
 mod segment;
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub use experiment::{draft, override_conflict, start};
+pub use hashing::{MAX_HASH_BUCKETS, MAX_HASH_FILTERS, MAX_HASH_RANGES};
 pub use metric::metric;
 pub use resource::flag;
 pub use segment::segment;

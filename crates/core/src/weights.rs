@@ -85,18 +85,6 @@ impl Weights {
     pub fn shares(&self) -> &[u32] {
         &self.0
     }
-
-    /// The end of each variant's range of the [`BUCKETS`], the first bucket after it: cumulative, in declared order.
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "shares sum to WHOLE, so every end is at most BUCKETS"
-    )]
-    pub fn range_ends(&self) -> impl Iterator<Item = u32> {
-        self.0.iter().scan(0, |end, share| {
-            *end += share * (BUCKETS / WHOLE);
-            Some(*end)
-        })
-    }
 }
 
 /// The share of eligible units that an experiment admits, in ten-thousandths.
@@ -149,9 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_cover_all_buckets() {
-        let weights = Weights::new(vec![0, 3334, 3333, 3333, 0]).unwrap();
-        assert!(weights.range_ends().eq([0, 333_400, 666_700, BUCKETS, BUCKETS]));
+    fn a_coverage_is_so_many_buckets() {
         assert_eq!(Coverage::new(1).unwrap().buckets(), 100);
         assert_eq!(Coverage::FULL.buckets(), BUCKETS);
     }

@@ -1,3 +1,4 @@
+mod hashing;
 mod parts;
 mod state;
 mod traffic;
@@ -85,6 +86,7 @@ pub fn experiment_from(
         holdout_keys: experiment.holdout_keys,
         prerequisites: experiment.prerequisites,
         cohort_opening: experiment.cohort_opening,
+        hashing: experiment.hashing,
     }));
     let start_time = errors.keep(optional_timestamp_from(experiment.start_time, "start_time"));
     let end_time = errors.keep(optional_timestamp_from(experiment.end_time, "end_time"));
@@ -273,6 +275,7 @@ impl From<&Experiment> for pb::Experiment {
             layer_salt: traffic.layer_salt,
             holdout_keys: traffic.holdout_keys,
             cohort_opening: traffic.cohort_opening,
+            hashing: traffic.hashing,
         }
     }
 }

@@ -218,3 +218,62 @@ async fn what_is_no_cohort_is_refused_by_field() {
     );
     service.stop().await;
 }
+
+#[tokio::test]
+async fn another_systems_hash_gets_only_weights_that_it_can_divide_by() {
+    let mut service = Service::start().await;
+    service.metric(make::retention("retention_7")).await;
+    let variants = vec![
+        make::variant("off", boolean(false)),
+        make::variant("on", boolean(true)),
+    ];
+    let unleash = pb::UnleashHash {
+        rollout_group: "r".to_owned(),
+        variant_group: "v".to_owned(),
+    };
+    let hashing = pb::Hashing {
+        algorithm: Some(pb::hashing::Algorithm::Unleash(unleash)),
+        ..Default::default()
+    };
+    let draft = pb::Experiment {
+        sticky: pb::Sticky::Stored.into(),
+        variants,
+        hashing: Some(hashing.clone()),
+        ..make::ready("a")
+    };
+    let draft = service.experiment(draft).await;
+    assert_eq!(draft.hashing, Some(hashing.clone()));
+    let running = service.try_start(&draft).await.unwrap().experiment.unwrap();
+    let finer = add(&mut service, to(&running, &[3_335, 6_665])).await;
+    invalid(finer, &[("weights", "HASH_SHARE")]);
+    let announced = add(&mut service, to(&running, &[3_330, 6_670])).await.unwrap();
+    assert_eq!(announced.cohort_opening.unwrap().weights, [3_330, 6_670]);
+
+    let ranges = [("off", 0, 1), ("on", 1, 3)].map(|(variant, first, end)| pb::VariantRange {
+        variant_key: variant.to_owned(),
+        buckets: Some(pb::HashRange { first, end }),
+    });
+    let fixed = pb::Experiment {
+        variants: vec![
+            pb::Variant {
+                weight: 3_333,
+                ..make::variant("off", boolean(false))
+            },
+            pb::Variant {
+                weight: 6_667,
+                ..make::variant("on", boolean(true))
+            },
+        ],
+        hashing: Some(pb::Hashing {
+            buckets: 3,
+            ranges: ranges.to_vec(),
+            ..hashing
+        }),
+        sticky: pb::Sticky::Stored.into(),
+        ..make::ready("b")
+    };
+    let fixed = service.experiment(fixed).await;
+    let fixed = service.try_start(&fixed).await.unwrap().experiment.unwrap();
+    let refused = add(&mut service, to(&fixed, &[5_000, 5_000])).await;
+    invalid(refused, &[("weights", "RANGES_FIX_WEIGHTS")]);
+}

@@ -1,10 +1,12 @@
 //! Experiments in files and answers.
 
+mod hashing;
 mod parts;
 
 use assay_proto::config::v1 as pb;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use hashing::{Filter, Flagd, GrowthBook, Hashing, VariantRange};
 pub(crate) use parts::{
     Cohort, CohortOpening, ControlDrift, ExperimentMetric, Finding, Pause, Prerequisite, QaOverride, Variant,
 };
@@ -66,6 +68,8 @@ pub(crate) struct Experiment {
     pub(crate) prerequisites: Vec<Prerequisite>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cohort_opening: Option<CohortOpening>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hashing: Option<Hashing>,
     pub(crate) metrics: Vec<ExperimentMetric>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) exposure_mode: String,
@@ -159,6 +163,7 @@ impl View for Experiment {
                 .map(Prerequisite::of)
                 .collect(),
             cohort_opening: experiment.cohort_opening.map(CohortOpening::of),
+            hashing: experiment.hashing.map(Hashing::of),
             metrics: experiment.metrics.into_iter().map(ExperimentMetric::of).collect(),
             exposure_mode: text::name_of::<pb::ExposureMode>(experiment.exposure_mode),
             confidence: (experiment.confidence > 0.0).then_some(experiment.confidence),
@@ -221,6 +226,7 @@ impl View for Experiment {
                 .into_iter()
                 .map(Prerequisite::message)
                 .collect(),
+            hashing: self.hashing.map(Hashing::message).transpose()?,
             metrics: metrics.collect::<Result<_, Error>>()?,
             exposure_mode: text::named::<pb::ExposureMode>(&self.exposure_mode, "exposureMode")?.into(),
             confidence: self.confidence.unwrap_or_default(),
@@ -299,6 +305,10 @@ impl View for Experiment {
             ("layer", self.place()),
             ("holdouts", self.holdout_keys.join(", ")),
             ("prerequisites", required.collect::<Vec<_>>().join("\n")),
+            (
+                "hashing",
+                self.hashing.as_ref().map(Hashing::line).unwrap_or_default(),
+            ),
             ("sticky", self.sticky.clone()),
             ("eligibility", self.eligibility.clone()),
             ("metrics", metrics.collect::<Vec<_>>().join("\n")),

@@ -45,6 +45,7 @@ named!(
     "EXPOSURE_MODE_" assay_proto::config::v1::ExposureMode,
     "STICKY_" assay_proto::config::v1::Sticky,
     "ELIGIBILITY_" assay_proto::config::v1::Eligibility,
+    "FLAGD_FRACTIONAL_" assay_proto::config::v1::FlagdFractional,
     "REPLICA_STATE_" assay_proto::config::v1::ReplicaState,
     "DIFFERENCE_KIND_" assay_proto::config::v1::DifferenceKind,
     "EXPERIMENT_STEP_" assay_proto::config::v1::ExperimentStep,

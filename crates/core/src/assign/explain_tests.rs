@@ -354,15 +354,15 @@ fn decides(input: &Input) -> bool {
         Input::Segment(asked) => asked.as_ref().is_some_and(|asked| !asked.explanation.matches),
         Input::Remembered { is_known, first } => !is_known || first.is_some(),
         Input::Enrollment { is_held } => *is_held,
-        Input::Coverage { bucket, below } => bucket >= below,
+        Input::Coverage { bucket, ranges } => !holds(ranges, *bucket),
         Input::Split {
             bucket,
-            ends,
+            ranges,
             variant,
             ..
-        } => ends
+        } => ranges
             .iter()
-            .find(|(_, end)| bucket < end)
+            .find(|(_, range)| holds(&[*range], *bucket))
             .is_some_and(|(key, _)| key == variant),
     }
 }

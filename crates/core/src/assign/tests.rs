@@ -5,6 +5,7 @@ use crate::{
     experiment::{AssignmentSource, Cohort, Experiment, ExposureMode, QaOverride},
     fixtures::{experiment, experiment_in, flag, segment, user, variant_key},
     flag::{Flag, SegmentOverride, UnitOverride},
+    hashing::{Algorithm, GrowthBookVersion},
     key::{SegmentKey, UnitKind},
     lifecycle::{Outcome, PauseMode, State},
     snapshot::Configuration,
@@ -308,6 +309,74 @@ fn units_divide_as_the_weights_say() {
         .map(|(n, e)| (n - e).powi(2) / e)
         .sum();
     assert!(x2 < 25.9, "{counts:?}: {x2}");
+}
+
+/// What GrowthBook 1.8.0 says of version 1 with the seed `my-test`, 10 % and 90 % at a coverage of 0.3: in `testdata/hashes`.
+#[test]
+fn another_systems_hash_decides_who_is_covered_and_who_gets_what() {
+    let mut experiment = running();
+    experiment.coverage = Coverage::new(3_000).unwrap();
+    experiment.cohorts = vec![Cohort {
+        number: 1,
+        weights: Weights::new(vec![1_000, 9_000]).unwrap(),
+        generation: 1,
+    }];
+    experiment.traffic.hashing.algorithm = Algorithm::GrowthBook {
+        version: GrowthBookVersion::V1,
+        seed: "my-test".into(),
+        filters: vec![],
+    };
+    let snapshot = snapshot(flag(), vec![experiment]);
+    let ids: Vec<String> =
+        serde_json::from_str(include_str!("../../../../testdata/hashes/ids.json")).unwrap();
+    let cases: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../testdata/hashes/growthbook.json")).unwrap();
+    let case = &cases[2];
+    assert_eq!(case["experiment"]["coverage"], 0.3);
+    let mut counts = [0; 3];
+    for (id, expected) in ids
+        .iter()
+        .zip(case["answers"].as_array().unwrap())
+        .filter(|(id, _)| id.len() <= 256)
+    {
+        let answer = ask(&snapshot, &user(id));
+        let (variant, reason, count) = match expected.as_i64() {
+            Some(0) => (Some("off"), Reason::Split, 0),
+            Some(1) => (Some("on"), Reason::Split, 1),
+            _ => (None, Reason::NotInCoverage, 2),
+        };
+        assert_eq!(
+            (answer.variant.map(VariantKey::as_str), answer.reason),
+            (variant, reason),
+            "{id}"
+        );
+        assert_eq!(answer.exposes, reason == Reason::Split);
+        counts[count] += 1;
+    }
+    assert!(counts.iter().all(|count| *count > 5), "{counts:?}");
+}
+
+#[test]
+fn a_hash_that_cannot_do_what_is_asked_leaves_the_default() {
+    let mut experiment = running();
+    experiment.traffic.hashing.algorithm = Algorithm::Eppo {
+        salt: "s".into(),
+        traffic_salt: String::new(),
+        shards: vec![],
+    };
+    experiment.traffic.hashing.buckets = Some(7);
+    let configuration = Configuration {
+        flags: vec![flag()],
+        experiments: vec![experiment],
+        ..Configuration::default()
+    };
+    let (snapshot, rejected) = Snapshot::compile(&configuration);
+    assert_eq!(rejected.len(), 1);
+    assert!(
+        rejected[0].reason.contains("not a whole number of the 7 buckets"),
+        "{rejected:?}"
+    );
+    assert_eq!(ask(&snapshot, &user("1")).reason, Reason::NoExperiment);
 }
 
 #[test]

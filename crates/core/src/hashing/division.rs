@@ -84,7 +84,10 @@ impl Division {
                     gates: filters.collect(),
                     hash: Hash::growthbook(*version, seed),
                     ranges: if hashing.ranges.is_empty() {
-                        growthbook_ranges(*version, weights, coverage)
+                        let fraction = |share: u32| f64::from(share) / f64::from(WHOLE);
+                        let weights = weights.shares().iter().map(|share| fraction(*share));
+                        let ranges = growthbook_ranges(*version, weights, fraction(coverage.share()));
+                        ranges.into_iter().zip(0..).collect()
                     } else {
                         listed()?
                     },
@@ -134,15 +137,32 @@ impl Division {
 
     /// The place of the variant of a unit id; none when the unit is not admitted.
     pub fn variant(&self, unit_id: &str) -> Option<usize> {
-        for (hash, ranges) in &self.gates {
-            let bucket = hash.bucket(unit_id);
-            if !ranges.iter().any(|range| range.contains(&bucket)) {
-                return None;
-            }
-        }
-        let bucket = self.hash.bucket(unit_id);
+        let mut gates = self.gates(unit_id);
+        let is_in = gates.all(|(bucket, ranges)| ranges.iter().any(|range| range.contains(&bucket)));
+        is_in.then(|| self.holder(self.bucket(unit_id))).flatten()
+    }
+
+    /// What must hold of a unit id before it is split: its bucket, and the buckets that are admitted.
+    pub(crate) fn gates(&self, unit_id: &str) -> impl Iterator<Item = (u32, &[Range<u32>])> {
+        self.gates
+            .iter()
+            .map(move |(hash, ranges)| (hash.bucket(unit_id), &**ranges))
+    }
+
+    /// The bucket of a unit id by which it is split.
+    pub(crate) fn bucket(&self, unit_id: &str) -> u32 {
+        self.hash.bucket(unit_id)
+    }
+
+    /// The place of the variant that has `bucket`; none when no variant has.
+    pub(crate) fn holder(&self, bucket: u32) -> Option<usize> {
         let found = self.ranges.iter().find(|(range, _)| range.contains(&bucket));
         found.map(|(_, variant)| *variant)
+    }
+
+    /// The buckets of variants by their place; the first that holds a bucket decides.
+    pub(crate) fn ranges(&self) -> &[(Range<u32>, usize)] {
+        &self.ranges
     }
 }
 
@@ -189,19 +209,17 @@ fn of(share: u32, buckets: u32) -> Result<u32, Impossible> {
     }
 }
 
-/// GrowthBook's `getBucketRanges`, in its own floating point: each variant has the first part of its weight.
-fn growthbook_ranges(
+/// GrowthBook's `getBucketRanges` in its own floating point: each variation has the first part of its weight, in order.
+pub fn growthbook_ranges(
     version: GrowthBookVersion,
-    weights: &Weights,
-    coverage: Coverage,
-) -> Vec<(Range<u32>, usize)> {
-    let fraction = |share: u32| f64::from(share) / f64::from(WHOLE);
+    weights: impl Iterator<Item = f64>,
+    coverage: f64,
+) -> Vec<Range<u32>> {
     let mut cumulative = 0.0;
-    let ranges = weights.shares().iter().enumerate().map(|(variant, share)| {
+    let ranges = weights.map(|weight| {
         let start = cumulative;
-        cumulative += fraction(*share);
-        let end = start + fraction(coverage.share()) * fraction(*share);
-        (version.bucket(start)..version.bucket(end), variant)
+        cumulative += weight;
+        version.bucket(start)..version.bucket(start + coverage * weight)
     });
     ranges.collect()
 }

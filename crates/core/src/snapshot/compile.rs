@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     assign::Reason,
-    bucketing::{BUCKETS, Domain, Seed, partition_seed},
+    bucketing::{Domain, Seed, partition_seed},
     experiment::{AssignmentSource, Experiment, ExposureMode},
     flag::Flag,
+    hashing::Division,
     holdout::{Held, Holdout},
     key::{ExperimentKey, HoldoutKey, SegmentKey},
     lifecycle::{Outcome, PauseMode, State},
@@ -21,6 +22,7 @@ use crate::{
     sharded::Sharded,
     traffic::{Eligibility, Sticky},
     value::{Value, ValueType},
+    weights::Coverage,
 };
 
 pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>) {
@@ -284,14 +286,14 @@ fn compile_experiment(
     let phase = match &experiment.state {
         State::Draft => Phase::Default(Reason::NoExperiment),
         State::Scheduled => Phase::Default(Reason::Scheduled),
-        State::Running => Phase::Split(compile_split(experiment, &choices, &parts.segments)?),
+        State::Running => Phase::Split(Box::new(compile_split(experiment, &choices, &parts.segments)?)),
         State::Paused(PauseMode::ServeDefault) => Phase::Default(Reason::Paused),
         // Without remembered assignments nobody is known to be assigned already.
         State::Paused(PauseMode::HoldEnrollment) if experiment.traffic.sticky == Sticky::HashOnly => {
             Phase::Default(Reason::EnrollmentHeld)
         }
         State::Paused(PauseMode::HoldEnrollment) => {
-            Phase::Split(compile_split(experiment, &choices, &parts.segments)?)
+            Phase::Split(Box::new(compile_split(experiment, &choices, &parts.segments)?))
         }
         State::Completed(Outcome::Winner(winner)) => Phase::Winner(choice(winner.as_str())?),
         State::Completed(Outcome::Pending | Outcome::NoWinner) => Phase::Default(Reason::Completed),
@@ -369,11 +371,14 @@ fn compile_split(
         ranges: layer.ranges.clone(),
     });
     // In a layer the coverage is the experiment's share of the buckets, so whoever has a place there is admitted.
-    let admitted_below = if place.is_some() {
-        BUCKETS
+    let coverage = if place.is_some() {
+        Coverage::FULL
     } else {
-        experiment.coverage.buckets()
+        experiment.coverage
     };
+    let variants = experiment.variants.iter().map(|variant| &variant.key);
+    let division = Division::new(&traffic.hashing, &experiment.salt, variants, weights, coverage)
+        .map_err(|impossible| impossible.to_string())?;
     let prerequisites = traffic
         .prerequisites
         .iter()
@@ -387,10 +392,8 @@ fn compile_split(
         is_held,
         segment,
         segmenting: segmenting.into_iter().collect(),
-        coverage_seed: Seed::new(Domain::Coverage, &experiment.salt),
-        admitted_below,
-        split_seed: Seed::new(Domain::Split, &experiment.salt),
-        ranges: weights.range_ends().zip(choices.iter().cloned()).collect(),
+        division,
+        choices: choices.to_vec(),
         cohort: cohort.number,
         exposes: experiment.exposure == ExposureMode::OnAssign,
     })

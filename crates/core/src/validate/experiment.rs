@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use super::{
     Findings, MAX_METRICS, MAX_NAME_BYTES, MAX_QA_OVERRIDES, MAX_TAGS, MAX_TEXT_BYTES, MAX_VARIANTS,
-    References, Step, resource, traffic,
+    References, Step, hashing, resource, traffic,
 };
 use crate::{
     commands::DEFAULT_RUN,
@@ -24,6 +24,7 @@ pub fn draft(experiment: &Experiment, references: &References<'_>) -> Findings {
     dates(&mut findings, experiment);
     qa_overrides(&mut findings, experiment);
     traffic::draft(&mut findings, experiment, references);
+    hashing::draft(&mut findings, experiment);
     findings.by_step()
 }
 

@@ -51,6 +51,11 @@ pub fn update(current: &Experiment, updated: &Experiment) -> Findings {
             "prerequisites",
             old.traffic.prerequisites != new.traffic.prerequisites,
         ),
+        (
+            SegmentAndTraffic,
+            "hashing",
+            old.traffic.hashing != new.traffic.hashing,
+        ),
         (SegmentAndTraffic, "start_time", old.start_time != new.start_time),
         (SegmentAndTraffic, "end_time", old.end_time != new.end_time),
         (

@@ -5,6 +5,7 @@ use assay_core::{
 
 use super::{
     super::{each, enum_from, key_from, layer, value_from, value_to},
+    hashing::{hashing_from, hashing_to},
     weights_from,
 };
 use crate::{config::v1 as pb, field::FieldErrors};
@@ -19,6 +20,7 @@ pub(super) struct Fields {
     pub(super) holdout_keys: Vec<String>,
     pub(super) prerequisites: Vec<pb::Prerequisite>,
     pub(super) cohort_opening: Option<pb::CohortOpening>,
+    pub(super) hashing: Option<pb::Hashing>,
 }
 
 pub(super) fn traffic_from(fields: Fields) -> Result<Traffic, FieldErrors> {
@@ -35,6 +37,7 @@ pub(super) fn traffic_from(fields: Fields) -> Result<Traffic, FieldErrors> {
     }));
     let prerequisites = errors.keep(each(fields.prerequisites, "prerequisites", prerequisite_from));
     let opening = errors.keep(fields.cohort_opening.map(opening_from).transpose());
+    let hashing = errors.keep(hashing_from(fields.hashing));
     let made = || {
         Some(Traffic {
             sticky: sticky?,
@@ -43,6 +46,7 @@ pub(super) fn traffic_from(fields: Fields) -> Result<Traffic, FieldErrors> {
             holdouts: holdouts?,
             prerequisites: prerequisites?,
             opening: opening?,
+            hashing: hashing?,
         })
     };
     let made = made();
@@ -118,6 +122,7 @@ impl From<&Traffic> for Fields {
             holdout_keys: traffic.holdouts.iter().map(ToString::to_string).collect(),
             prerequisites: traffic.prerequisites.iter().map(pb::Prerequisite::from).collect(),
             cohort_opening: traffic.opening.as_ref().map(pb::CohortOpening::from),
+            hashing: hashing_to(&traffic.hashing),
         }
     }
 }

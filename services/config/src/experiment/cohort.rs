@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use assay_core::{
     experiment::Experiment,
+    hashing::Division,
     key::VariantKey,
     lifecycle::{Action, invalid},
     traffic::{Opening, open_cohort},
@@ -62,7 +63,15 @@ pub(crate) async fn add_cohort(
             allowed: current.allowed_actions(truth.now()),
         });
     }
+    if !current.traffic.hashing.ranges.is_empty() {
+        let message = "would change nothing: the ranges of its `hashing` say who gets what, and they are fixed since Start; stop it, and Duplicate it";
+        return Err(Error::field("weights", "RANGES_FIX_WEIGHTS", message));
+    }
     let weights = weights(&current, split)?;
+    let variants = current.variants.iter().map(|variant| &variant.key);
+    let hashing = &current.traffic.hashing;
+    Division::new(hashing, &current.salt, variants, &weights, current.coverage)
+        .map_err(|impossible| Error::field("weights", "HASH_SHARE", impossible.to_string()))?;
     let mut announced = current.clone();
     announced.traffic.opening = Some(Opening {
         weights,

@@ -1,6 +1,6 @@
 //! What gates are asked with.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use super::{super::Reason, GateKind};
 use crate::{
@@ -98,12 +98,12 @@ pub enum Input {
         /// Whether nobody new is enrolled.
         is_held: bool,
     },
-    /// Of [`GateKind::Coverage`].
+    /// Of [`GateKind::Coverage`]; each of several has a gate of its own.
     Coverage {
         /// The unit's bucket.
         bucket: u32,
-        /// The first bucket that is not admitted.
-        below: u32,
+        /// The buckets that are admitted.
+        ranges: Vec<BucketRange>,
     },
     /// Of [`GateKind::Split`].
     Split {
@@ -111,8 +111,8 @@ pub enum Input {
         bucket: u32,
         /// The cohort whose weights split it.
         cohort: u32,
-        /// The variants with the first bucket after each one's range.
-        ends: Vec<(VariantKey, u32)>,
+        /// The variants with their buckets; the first that holds the unit's decides.
+        ranges: Vec<(VariantKey, BucketRange)>,
         /// The variant whose range has the bucket.
         variant: VariantKey,
     },
@@ -187,16 +187,13 @@ impl Input {
     /// The buckets that the gate is about: those held, given, admitted, or of the variant.
     pub fn ranges(&self) -> Vec<BucketRange> {
         let range = match self {
-            Self::Layer { ranges, .. } => return ranges.clone(),
+            Self::Layer { ranges, .. } | Self::Coverage { ranges, .. } => return ranges.clone(),
             Self::Holdout(held) | Self::HeldDefault { holdout: held, .. } => {
                 held.bucket.and_then(|(_, below)| BucketRange::new(0, below))
             }
-            Self::Coverage { below, .. } => BucketRange::new(0, *below),
-            Self::Split { bucket, ends, .. } => {
-                let place = ends.iter().position(|(_, end)| bucket < end);
-                let end = place.and_then(|i| ends.get(i));
-                let before = place.and_then(|i| i.checked_sub(1)).and_then(|i| ends.get(i));
-                end.and_then(|(_, end)| BucketRange::new(before.map_or(0, |(_, first)| *first), *end))
+            Self::Split { bucket, ranges, .. } => {
+                let has = |range: &&(VariantKey, BucketRange)| range.1.first() <= *bucket && *bucket < range.1.end();
+                ranges.iter().find(has).map(|(_, range)| *range)
             }
             _ => None,
         };
@@ -240,15 +237,29 @@ impl Input {
         }
     }
 
+    pub(in crate::assign) fn coverage(bucket: u32, admitted: &[Range<u32>]) -> Self {
+        let ranges = admitted.iter().filter_map(|range| BucketRange::new(range.start, range.end));
+        Self::Coverage {
+            bucket,
+            ranges: ranges.collect(),
+        }
+    }
+
+    /// No variant has the bucket: what they have together is what is admitted.
+    pub(in crate::assign) fn uncovered(split: &Split, bucket: u32) -> Self {
+        let ranges: Vec<_> = split.division.ranges().iter().map(|(range, _)| range.clone()).collect();
+        Self::coverage(bucket, &ranges)
+    }
+
     pub(in crate::assign) fn split(split: &Split, bucket: u32, choice: &Choice) -> Self {
-        let ends = split
-            .ranges
-            .iter()
-            .map(|(end, choice)| (choice.key.clone(), *end));
+        let ranges = split.division.ranges().iter().filter_map(|(range, place)| {
+            let variant = split.choices.get(*place)?;
+            Some((variant.key.clone(), BucketRange::new(range.start, range.end)?))
+        });
         Self::Split {
             bucket,
             cohort: split.cohort,
-            ends: ends.collect(),
+            ranges: ranges.collect(),
             variant: choice.key.clone(),
         }
     }

@@ -86,7 +86,14 @@ impl fmt::Display for Input {
                 true => "nobody new is enrolled",
                 false => "new units are enrolled",
             }),
-            Self::Coverage { bucket, below } => write!(f, "bucket {bucket}, where 0..{below} are admitted"),
+            Self::Coverage { bucket, ranges } => {
+                write!(f, "bucket {bucket}, where ")?;
+                for (i, range) in ranges.iter().enumerate() {
+                    let comma = if i > 0 { ", " } else { "" };
+                    write!(f, "{comma}{}..{}", range.first(), range.end())?;
+                }
+                f.write_str(if ranges.is_empty() { "none are admitted" } else { " are admitted" })
+            }
             Self::Split {
                 bucket,
                 cohort,

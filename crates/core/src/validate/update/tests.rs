@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     experiment::{AssignmentSource, ExposureMode, QaOverride},
     fixtures::{experiment_in, user, variant_key},
+    hashing::Algorithm,
     key::{FlagKey, LayerKey, UnitKind},
     lifecycle::{Outcome, PauseMode},
     schedule::EndAction,
@@ -17,7 +18,7 @@ use crate::{
 type Edit = (&'static str, fn(&mut Experiment));
 
 /// One edit of every field that people edit.
-const EDITS: [Edit; 23] = [
+const EDITS: [Edit; 24] = [
     ("name", |e| e.name.push('x')),
     ("description", |e| e.description.push('x')),
     ("hypothesis", |e| e.hypothesis.push('x')),
@@ -51,6 +52,13 @@ const EDITS: [Edit; 23] = [
             flag: FlagKey::new("other").unwrap(),
             value: Value::Bool(true),
         })
+    }),
+    ("hashing", |e| {
+        e.traffic.hashing.algorithm = Algorithm::Eppo {
+            salt: "s".into(),
+            traffic_salt: "t".into(),
+            shards: vec![],
+        }
     }),
     ("start_time", |e| e.start_time = Some(Timestamp::MIN)),
     ("end_time", |e| {

@@ -1,5 +1,6 @@
 //! The stored form of an experiment.
 
+mod hashing;
 mod parts;
 mod schedule;
 mod traffic;

@@ -45,6 +45,7 @@ const FIELDS: &[&str] = &[
     "eligibility",
     "layer_key",
     "prerequisites",
+    "hashing",
     "metrics",
     "exposure_mode",
     "confidence",
@@ -132,7 +133,7 @@ fn edited(
 fn overlay(mut experiment: pb::Experiment, asked: pb::Experiment, mask: &Mask) -> pb::Experiment {
     take!(mask, asked => experiment:
         name, description, hypothesis, owner, tags, flag_key, assignment_source, unit_kind, variants, coverage,
-        segment_key, sticky, eligibility, layer_key, prerequisites, metrics, exposure_mode, confidence, qa_overrides, start_time, end_time, end_action,
+        segment_key, sticky, eligibility, layer_key, prerequisites, hashing, metrics, exposure_mode, confidence, qa_overrides, start_time, end_time, end_action,
     );
     experiment
 }

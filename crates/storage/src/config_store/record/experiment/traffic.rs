@@ -1,6 +1,7 @@
 //! The stored form of how an experiment shares units.
 
 use assay_core::{
+    hashing::Hashing,
     key::{FlagKey, HoldoutKey, LayerKey},
     traffic::{Eligibility, InLayer, Opening, Prerequisite, Sticky, Traffic},
     weights::Weights,
@@ -12,6 +13,7 @@ use super::super::{
     layer::{RangeRecord, ranges, ranges_from},
     value::{ValueRecord, names},
 };
+use super::hashing::HashingRecord;
 
 names!(StickyRecord is Sticky { HashOnly, Stored });
 names!(EligibilityRecord is Eligibility { EachRequest, AtEnrollment });
@@ -25,6 +27,8 @@ pub(super) struct TrafficRecord {
     holdouts: Vec<String>,
     prerequisites: Vec<PrerequisiteRecord>,
     opening: Option<OpeningRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hashing: Option<HashingRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,6 +77,7 @@ impl From<&Traffic> for TrafficRecord {
                 weights: opening.weights.shares().to_vec(),
                 since: opening.since,
             }),
+            hashing: HashingRecord::of(&traffic.hashing),
         }
     }
 }
@@ -115,6 +120,11 @@ impl TryFrom<TrafficRecord> for Traffic {
                 .map(prerequisite)
                 .collect::<Result<_, _>>()?,
             opening: record.opening.map(opening).transpose()?,
+            hashing: record
+                .hashing
+                .map(Hashing::try_from)
+                .transpose()?
+                .unwrap_or_default(),
         })
     }
 }
