@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use access::{AuditVerb, KeyArgs, KeyVerb, TrailArgs};
-pub(crate) use generation::{ApplyArgs, Applying, GenerationVerb, ImportArgs};
+pub(crate) use generation::{ApplyArgs, Applying, Foreign, GenerationVerb, ImportArgs};
 pub(crate) use resource::{
     ExperimentFields, Fields, FlagFields, MetricFields, SegmentFields, no_such_variant, split_weight,
 };
@@ -91,7 +91,7 @@ pub(crate) enum Verb {
     Apply(ApplyArgs),
     /// Print the definitions of all that a namespace has, one YAML document a resource (with `-o json`, an array).
     Export,
-    /// Put an export into a namespace, in one change or none. What it leaves out gets its default.
+    /// Put an export into a namespace, in one change or none; or what GrowthBook or flagd has. What it leaves out gets its default.
     Import(ImportArgs),
     /// Ask which variant a unit gets.
     Assign(AssignArgs),

@@ -6,6 +6,7 @@
 mod args;
 mod demo;
 mod error;
+mod foreign;
 mod output;
 mod serve;
 mod settings;

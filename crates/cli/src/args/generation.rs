@@ -57,10 +57,39 @@ pub(crate) struct ApplyArgs {
 
 /// What to put into a namespace.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct ImportArgs {
+    #[command(subcommand)]
+    pub(crate) from: Option<Foreign>,
     /// What `assay export` has printed; a directory stands for all files in it, `-` for stdin.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: Applying,
+}
+
+/// Whose file to translate: flags, segments and draft experiments that give every unit what it got there, and a list of what could not
+/// be carried over.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Foreign {
+    /// A features payload of GrowthBook, as its SDKs download it.
+    Growthbook(ForeignArgs),
+    /// A flag file of flagd.
+    Flagd {
+        #[command(flatten)]
+        args: ForeignArgs,
+        /// What `fractional` computes in the flagd in use; each change there moved units.
+        #[arg(long, value_parser = ["percent", "scaled", "cbor"], default_value = "scaled")]
+        fractional: String,
+    },
+}
+
+/// A file of another system.
+#[derive(Debug, Args)]
+pub(crate) struct ForeignArgs {
+    /// JSON, or YAML; `-` for stdin.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) how: Applying,
 }

@@ -7,8 +7,9 @@ use assay_proto::config::v1 as pb;
 
 use super::{Context, replicas};
 use crate::{
-    args::{ApplyArgs, Applying, ImportArgs},
+    args::{ApplyArgs, Applying, Foreign, ImportArgs},
     error::Error,
+    foreign::{Translation, flagd, growthbook},
     output::{self, Format},
     view::text,
 };
@@ -31,23 +32,49 @@ pub(super) async fn apply(context: &Context, args: ApplyArgs) -> Result<(), Erro
     let (generation, contents) = context.client.export(context.namespace()).await?;
     let stored = Documents::of(contents)?;
     let given = given.over(&stored);
-    make(context, generation, &stored, &given, args.how).await
+    make(context, generation, &stored, &given, args.how, None).await
 }
 
-/// Puts the files into the namespace as they are.
+/// Puts the files into the namespace as they are, or what the file of another system becomes.
 pub(super) async fn import(context: &Context, args: ImportArgs) -> Result<(), Error> {
-    let given = documents::read(&args.files, context.namespace())?;
-    let (generation, contents) = context.client.export(context.namespace()).await?;
-    make(context, generation, &Documents::of(contents)?, &given, args.how).await
+    let (file, how, translation) = match args.from {
+        None => {
+            let given = documents::read(&args.files, context.namespace())?;
+            return put(context, &given, args.how, None).await;
+        }
+        Some(Foreign::Growthbook(args)) => {
+            let translation = documents::read_foreign(&args.file, growthbook::translate)?;
+            (args.file, args.how, translation)
+        }
+        Some(Foreign::Flagd { args, fractional }) => {
+            let form = fractional.to_ascii_uppercase();
+            let translation = documents::read_foreign(&args.file, |file| flagd::translate(file, &form))?;
+            (args.file, args.how, translation)
+        }
+    };
+    let given = Documents::translated(&translation, &file)?;
+    put(context, &given, how, Some(translation)).await
 }
 
-/// Changes the namespace, or plans to, and prints what changes from `stored`, which it had at `generation`.
+async fn put(
+    context: &Context,
+    given: &Documents,
+    how: Applying,
+    from: Option<Translation>,
+) -> Result<(), Error> {
+    let (generation, contents) = context.client.export(context.namespace()).await?;
+    make(context, generation, &Documents::of(contents)?, given, how, from).await
+}
+
+/// Changes the namespace, or plans to, and prints what changes from `stored`, which it had at `generation`, with what is to be said of
+/// the translation that it comes from.
 async fn make(
     context: &Context,
     generation: u64,
     stored: &Documents,
     given: &Documents,
     how: Applying,
+    from: Option<Translation>,
 ) -> Result<(), Error> {
     let wait = text::parse_duration(how.waiting.wait.as_deref().unwrap_or_default(), "--wait")?;
     let (contents, places) = given.contents()?;
@@ -61,7 +88,7 @@ async fn make(
     };
     let answer = context.client.import(request).await;
     let answer = answer.map_err(|error| places.name(error))?;
-    let plan = Plan::new(generation, &answer, stored, given, &places);
+    let plan = Plan::new(generation, &answer, stored, given, &places).from(from);
     plan.warn();
     output::document(context.format, &plan, || plan.words())?;
     let n_changes = plan.n_changes();

@@ -7,11 +7,12 @@ use std::{
 };
 
 use assay_proto::config::v1 as pb;
-use serde::Deserialize as _;
+use serde::{Deserialize as _, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     error::Error,
+    foreign::Translation,
     verbs::resource::finite,
     view::{
         View, experiment::Experiment, flag::Flag, holdout::Holdout, layer::Layer, metric::Metric,
@@ -75,26 +76,8 @@ impl Documents {
             messages: Vec<V::Message>,
             all: &mut Documents,
         ) -> Result<(), Error> {
-            for message in messages {
-                let Value::Object(mut fields) =
-                    serde_json::to_value(V::of(message)).map_err(Error::internal)?
-                else {
-                    return Err(Error::internal("a resource is a JSON object"));
-                };
-                fields.retain(|name, value| name != "namespace" && !is_empty(value));
-                let key = fields
-                    .get("key")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned();
-                all.push(Document {
-                    kind,
-                    key,
-                    fields,
-                    origin: Origin::default(),
-                });
-            }
-            Ok(())
+            let mut views = messages.into_iter().map(V::of);
+            views.try_for_each(|view| all.view(kind, &view, &Origin::default()))
         }
         each::<Layer>("layer", contents.layers, &mut all)?;
         each::<Segment>("segment", contents.segments, &mut all)?;
@@ -103,6 +86,44 @@ impl Documents {
         each::<Holdout>("holdout", contents.holdouts, &mut all)?;
         each::<Experiment>("experiment", contents.experiments, &mut all)?;
         Ok(all)
+    }
+
+    /// What the file at `path`, which another system wrote, becomes.
+    pub(super) fn translated(translation: &Translation, path: &Path) -> Result<Self, Error> {
+        let origin = Origin {
+            path: path.to_owned(),
+            number: 1,
+        };
+        let mut all = Self::default();
+        let (segments, flags) = (&translation.segments, &translation.flags);
+        segments
+            .iter()
+            .try_for_each(|segment| all.view("segment", segment, &origin))?;
+        flags
+            .iter()
+            .try_for_each(|flag| all.view("flag", flag, &origin))?;
+        let mut experiments = translation.experiments.iter();
+        experiments.try_for_each(|experiment| all.view("experiment", experiment, &origin))?;
+        Ok(all)
+    }
+
+    fn view(&mut self, kind: &'static str, view: &impl Serialize, origin: &Origin) -> Result<(), Error> {
+        let Value::Object(mut fields) = serde_json::to_value(view).map_err(Error::internal)? else {
+            return Err(Error::internal("a resource is a JSON object"));
+        };
+        fields.retain(|name, value| name != "namespace" && !is_empty(value));
+        let key = fields
+            .get("key")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        self.push(Document {
+            kind,
+            key,
+            fields,
+            origin: origin.clone(),
+        });
+        Ok(())
     }
 
     /// Adds a document; there is none of its name.
@@ -239,7 +260,7 @@ fn expand(path: &Path, depth: usize) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-fn read_one(path: &Path, namespace: &str) -> Result<Vec<Document>, Error> {
+fn text(path: &Path) -> Result<String, Error> {
     let text = if path == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map(|_| text)
@@ -251,9 +272,32 @@ fn read_one(path: &Path, namespace: &str) -> Result<Vec<Document>, Error> {
         problem: error.to_string(),
     })?;
     // Editors of some systems put a byte order mark first.
-    let text = text.trim_start_matches('\u{feff}');
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
+}
+
+/// The file of another system, translated by `translate`.
+pub(super) fn read_foreign(
+    path: &Path,
+    translate: impl Fn(&Value) -> Result<Translation, String>,
+) -> Result<Translation, Error> {
+    let text = text(path)?;
+    let value = serde_json::from_str(&text).or_else(|of_json| {
+        // YAML is looser: what was meant as JSON is told what is wrong as JSON.
+        let yaml = (!text.trim_start().starts_with('{')).then(|| serde_yaml_ng::from_str(&text).ok());
+        yaml.flatten().ok_or_else(|| of_json.to_string())
+    });
+    value
+        .and_then(|value| translate(&value))
+        .map_err(|problem| Error::File {
+            path: path.to_owned(),
+            problem,
+        })
+}
+
+fn read_one(path: &Path, namespace: &str) -> Result<Vec<Document>, Error> {
+    let text = text(path)?;
     let mut found = Vec::new();
-    for (i, document) in serde_yaml_ng::Deserializer::from_str(text).enumerate() {
+    for (i, document) in serde_yaml_ng::Deserializer::from_str(&text).enumerate() {
         let origin = Origin {
             path: path.to_owned(),
             number: i + 1,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::documents::{Documents, Places};
 use crate::{
+    foreign::{Remark, Translation},
     output,
     view::{experiment::Finding, text::name_of},
 };
@@ -24,6 +25,12 @@ pub(super) struct Plan {
     generation: Option<u64>,
     changes: Vec<Change>,
     warnings: Vec<String>,
+    /// What a translation could not carry over; absent when nothing was translated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_carried_over: Option<Vec<Remark>>,
+    /// What a translation carried over in a way that is worth knowing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Remark>,
 }
 
 /// What becomes of one resource.
@@ -83,6 +90,20 @@ impl Plan {
             generation: Some(answer.generation).filter(|made| *made > planned_on),
             changes: answer.differences.iter().map(change).collect(),
             warnings: answer.warnings.iter().map(warning).collect(),
+            not_carried_over: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The plan with what is to be said of the translation that it comes from.
+    pub(super) fn from(self, translation: Option<Translation>) -> Self {
+        match translation {
+            None => self,
+            Some(translation) => Self {
+                not_carried_over: Some(translation.left_out),
+                notes: translation.notes,
+                ..self
+            },
         }
     }
 
@@ -105,6 +126,19 @@ impl Plan {
     /// For people.
     pub(super) fn words(&self) -> String {
         let mut lines: Vec<String> = self.changes.iter().flat_map(Change::lines).collect();
+        let say = |remark: &Remark| format!("    {}: {}", remark.path, remark.reason);
+        if !self.notes.is_empty() {
+            lines.push("to know:".to_owned());
+            lines.extend(self.notes.iter().map(say));
+        }
+        match self.not_carried_over.as_deref() {
+            None => {}
+            Some([]) => lines.push("everything is carried over".to_owned()),
+            Some(left_out) => {
+                lines.push("not carried over:".to_owned());
+                lines.extend(left_out.iter().map(say));
+            }
+        }
         let count = |kind: &str| self.changes.iter().filter(|change| change.kind == kind).count();
         let counts = format!(
             "{} to add, {} to change, {} to remove",
