@@ -15,6 +15,7 @@ mod kills;
 mod launcher;
 mod laws;
 mod lifecycle;
+mod move_in;
 mod refusals;
 mod results;
 mod traces;
