@@ -38,9 +38,10 @@ fn buckets_are_those_of_the_golden_vectors() {
             .unwrap();
         let seed = Seed::new(domain, text(case, "salt"));
         let id = text(case, "unit_id");
-        assert_eq!(seed.0.to_string(), text(case, "seed"), "{case}");
-        assert_eq!(seed.hash(id).to_string(), text(case, "hash"), "{case}");
-        assert_eq!(seed.bucket(id), number(case, "bucket"), "{case}");
+        let promise = "every running experiment would be re-randomized";
+        assert_eq!(seed.0.to_string(), text(case, "seed"), "{promise}: {case}");
+        assert_eq!(seed.hash(id).to_string(), text(case, "hash"), "{promise}: {case}");
+        assert_eq!(seed.bucket(id), number(case, "bucket"), "{promise}: {case}");
     }
 }
 
@@ -52,7 +53,8 @@ fn partitions_are_those_of_the_golden_vectors() {
         let namespace = Namespace::new(text(case, "namespace")).unwrap();
         let unit = Unit::new(UnitKind::new(text(case, "kind")).unwrap(), text(case, "unit_id"));
         let got = partition(&namespace, &unit.unwrap(), number(case, "partitions"));
-        assert_eq!(got, number(case, "partition"), "{case}");
+        let promise = "a unit's records would no longer meet in one partition";
+        assert_eq!(got, number(case, "partition"), "{promise}: {case}");
     }
 }
 
