@@ -19,6 +19,7 @@ test: ## Run every test; installs etcd, Redis and PostgreSQL if they are missing
 	tools/install-servers.sh
 	cargo build --workspace --all-targets --locked
 	cargo test --workspace --locked --no-fail-fast
+	cargo test --release --locked -p assay-core --lib -- bucketing:: hashing::
 	$(MAKE) test-openfeature
 
 test-fast: ## Run the tests that need no servers
