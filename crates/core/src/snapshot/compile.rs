@@ -44,7 +44,9 @@ pub(super) fn compile(configuration: &Configuration) -> (Snapshot, Vec<Rejected>
         origins: Sharded::default(),
     };
     for flag in &configuration.flags {
-        snapshot.origins.insert(flag.key.clone(), parts.metas.origin(flag));
+        snapshot
+            .origins
+            .insert(flag.key.clone(), parts.metas.origin(flag));
         match compile_flag(flag, &parts) {
             Ok(compiled) => {
                 let target = Target {

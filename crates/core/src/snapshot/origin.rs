@@ -31,12 +31,17 @@ impl Metas {
     pub(super) fn of(configuration: &Configuration) -> Self {
         let mut segments: HashMap<_, Vec<_>> = HashMap::new();
         for segment in &configuration.segments {
-            segments.entry(segment.key.clone()).or_default().push(segment.meta);
+            segments
+                .entry(segment.key.clone())
+                .or_default()
+                .push(segment.meta);
         }
         let holdouts = configuration.holdouts.iter();
         Self {
             segments,
-            holdouts: holdouts.map(|holdout| (holdout.key.clone(), holdout.meta)).collect(),
+            holdouts: holdouts
+                .map(|holdout| (holdout.key.clone(), holdout.meta))
+                .collect(),
         }
     }
 

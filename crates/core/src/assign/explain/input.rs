@@ -192,7 +192,9 @@ impl Input {
                 held.bucket.and_then(|(_, below)| BucketRange::new(0, below))
             }
             Self::Split { bucket, ranges, .. } => {
-                let has = |range: &&(VariantKey, BucketRange)| range.1.first() <= *bucket && *bucket < range.1.end();
+                let has = |range: &&(VariantKey, BucketRange)| {
+                    range.1.first() <= *bucket && *bucket < range.1.end()
+                };
                 ranges.iter().find(has).map(|(_, range)| *range)
             }
             _ => None,
@@ -238,7 +240,9 @@ impl Input {
     }
 
     pub(in crate::assign) fn coverage(bucket: u32, admitted: &[Range<u32>]) -> Self {
-        let ranges = admitted.iter().filter_map(|range| BucketRange::new(range.start, range.end));
+        let ranges = admitted
+            .iter()
+            .filter_map(|range| BucketRange::new(range.start, range.end));
         Self::Coverage {
             bucket,
             ranges: ranges.collect(),
@@ -247,7 +251,12 @@ impl Input {
 
     /// No variant has the bucket: what they have together is what is admitted.
     pub(in crate::assign) fn uncovered(split: &Split, bucket: u32) -> Self {
-        let ranges: Vec<_> = split.division.ranges().iter().map(|(range, _)| range.clone()).collect();
+        let ranges: Vec<_> = split
+            .division
+            .ranges()
+            .iter()
+            .map(|(range, _)| range.clone())
+            .collect();
         Self::coverage(bucket, &ranges)
     }
 

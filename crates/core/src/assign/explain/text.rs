@@ -92,7 +92,11 @@ impl fmt::Display for Input {
                     let comma = if i > 0 { ", " } else { "" };
                     write!(f, "{comma}{}..{}", range.first(), range.end())?;
                 }
-                f.write_str(if ranges.is_empty() { "none are admitted" } else { " are admitted" })
+                f.write_str(if ranges.is_empty() {
+                    "none are admitted"
+                } else {
+                    " are admitted"
+                })
             }
             Self::Split {
                 bucket,
