@@ -13,6 +13,7 @@ use assay_core::{
     segment::{Condition, Operator, Rule, Segment},
     snapshot::{Configuration, Snapshot},
     time::Timestamp,
+    validate::{MAX_OPERANDS, MAX_PATTERNS},
     value::{Attribute, Attributes, Value, ValueType},
     weights::{Coverage, Weights},
 };
@@ -163,6 +164,43 @@ fn time(mut call: impl FnMut(usize)) -> f64 {
     median(rounds.collect())
 }
 
+/// What a segment may hold at most, of what costs most to compile: patterns, long lists, depth.
+fn harmful() -> anyhow::Result<()> {
+    let rule = |attribute: String, operator, operands| {
+        Condition::Rule(Rule {
+            attribute,
+            operator,
+            operands,
+        })
+    };
+    let patterns = [r"(?i)\w{1,3}", r"\pL{4}", r"(?i)(?:straße|weiß|größe|ſ|K|k){1,9}"];
+    let patterns = patterns.iter().cycle().take(MAX_PATTERNS);
+    let mut rules: Vec<_> = patterns
+        .map(|pattern| rule("x".into(), Operator::Matches, vec![(*pattern).into()]))
+        .collect();
+    let texts: Vec<Attribute> = (0..MAX_OPERANDS)
+        .map(|i| format!("{:020}", (i * 7919) % MAX_OPERANDS).as_str().into())
+        .collect();
+    rules.extend((0..9).map(|i| rule(format!("y{i}"), Operator::In, texts.clone())));
+    let mut segment = configuration(1)?.segments.remove(0);
+    segment.rules = rules;
+    anyhow::ensure!(
+        assay_core::validate::segment(&segment).is_ok(),
+        "the harmful segment is refused"
+    );
+    let mut took = Vec::new();
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        black_box(segment.compile(|_| None)?);
+        took.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    report(&format!(
+        "evaluation: the worst segment that is accepted compiles in {:.1} ms; wanted: below 50 ms",
+        median(took)
+    ));
+    Ok(())
+}
+
 pub(crate) fn run() -> anyhow::Result<()> {
     let ids = (0..64)
         .map(|i| Unit::user(format!("3f2a9c1e-7b54-4f0d-9a61-5c2e8d7b{i:04}")))
@@ -174,6 +212,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     report(&format!(
         "evaluation: limit: one seeded XXH3 of a 36-byte id: {hash:.1} ns"
     ));
+    harmful()?;
     for n in [10, 1_000, 10_000] {
         let configuration = configuration(n)?;
         let (snapshot, rejected) = Snapshot::compile(&configuration);

@@ -323,3 +323,34 @@ async fn a_namespace_with_a_winner_can_go_elsewhere() {
     assert_eq!(copied.experiments[0].variants[0].value, make::boolean(false));
     assert_eq!(copied.flags[0].default_value, make::boolean(true));
 }
+
+/// A version means the same units for ever, and elsewhere it may mean others.
+#[tokio::test]
+async fn versions_of_segments_are_not_carried_elsewhere() {
+    let service = Service::start().await;
+    let pinning = |version| pb::Segment {
+        key: "top".to_owned(),
+        rules: vec![pb::Rule {
+            segment: Some(pb::SegmentReference {
+                key: "low".to_owned(),
+                version,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let contents = |version| pb::NamespaceContents {
+        segments: vec![make::segment("low", "ios"), pinning(version)],
+        ..Default::default()
+    };
+    let failure = refused(
+        import(&service, of(&contents(1))).await,
+        Code::FailedPrecondition,
+        "CANNOT_IMPORT",
+    );
+    assert_eq!(failure.violations[0].field, "segments[1].rules", "{failure}");
+    import(&service, of(&contents(0))).await.unwrap();
+    // Here there is a version 1 now.
+    import(&service, of(&contents(1))).await.unwrap();
+}

@@ -354,7 +354,7 @@ fn decides(input: &Input) -> bool {
         Input::Segment(asked) => asked.as_ref().is_some_and(|asked| !asked.explanation.matches),
         Input::Remembered { is_known, first } => !is_known || first.is_some(),
         Input::Enrollment { is_held } => *is_held,
-        Input::Coverage { bucket, ranges } => !holds(ranges, *bucket),
+        Input::Coverage { bucket, ranges } => !ranges.iter().any(|range| range.contains(bucket)),
         Input::Split {
             bucket,
             ranges,
@@ -362,7 +362,7 @@ fn decides(input: &Input) -> bool {
             ..
         } => ranges
             .iter()
-            .find(|(_, range)| holds(&[*range], *bucket))
+            .find(|(_, range)| range.contains(bucket))
             .is_some_and(|(key, _)| key == variant),
     }
 }

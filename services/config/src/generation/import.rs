@@ -67,6 +67,7 @@ pub(crate) async fn import(truth: &Truth, call: &Call, order: Order) -> Result<I
         warnings.extend(prune(&rehearsal, call, &stage, &order.items).await?);
     }
     let changes = stage.changes();
+    refuse_versions_of_elsewhere(truth, call, &order.items, &changes).await?;
     let mut imported = Imported {
         generation: newest,
         changes,
@@ -89,6 +90,44 @@ pub(crate) async fn import(truth: &Truth, call: &Call, order: Order) -> Result<I
     let committed = truth.commit(call, deed, writes.at(newest)).await?;
     imported.generation = committed.generation;
     Ok(imported)
+}
+
+/// Refuses segments that name a version of another one which this namespace has never had: in the place that they come from it may have
+/// meant other units.
+async fn refuse_versions_of_elsewhere(
+    truth: &Truth,
+    call: &Call,
+    items: &[Item],
+    changes: &[Pair],
+) -> Result<(), Error> {
+    let mut errors = FieldErrors::default();
+    for (_, after) in changes {
+        let Some(Resource::Segment(segment)) = after else {
+            continue;
+        };
+        for (_, nested) in segment.references() {
+            let Some(version) = nested.pinned else { continue };
+            let key = nested.key.as_str();
+            if truth
+                .segment_version(&call.namespace, key, version)
+                .await?
+                .is_some()
+            {
+                continue;
+            }
+            let of = |item: &&Item| item.kind == Kind::Segment && item.key == segment.key.as_str();
+            let path = items.iter().find(of).map_or("segments", |item| &item.path);
+            let message = format!(
+                "names version {version} of segment `{key}`, which this namespace has never had: versions are not carried; name the segment without a version"
+            );
+            errors.push(format!("{path}.rules"), "VERSION_OF_ELSEWHERE", message);
+        }
+    }
+    if errors.0.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::CannotImport(errors))
+    }
 }
 
 fn check(order: &Order) -> Result<(), Error> {

@@ -103,7 +103,7 @@ pub enum Input {
         /// The unit's bucket.
         bucket: u32,
         /// The buckets that are admitted.
-        ranges: Vec<BucketRange>,
+        ranges: Vec<Range<u32>>,
     },
     /// Of [`GateKind::Split`].
     Split {
@@ -112,7 +112,7 @@ pub enum Input {
         /// The cohort whose weights split it.
         cohort: u32,
         /// The variants with their buckets; the first that holds the unit's decides.
-        ranges: Vec<(VariantKey, BucketRange)>,
+        ranges: Vec<(VariantKey, Range<u32>)>,
         /// The variant whose range has the bucket.
         variant: VariantKey,
     },
@@ -187,15 +187,14 @@ impl Input {
     /// The buckets that the gate is about: those held, given, admitted, or of the variant.
     pub fn ranges(&self) -> Vec<BucketRange> {
         let range = match self {
-            Self::Layer { ranges, .. } | Self::Coverage { ranges, .. } => return ranges.clone(),
+            Self::Layer { ranges, .. } => return ranges.clone(),
+            Self::Coverage { ranges, .. } => return ranges.iter().filter_map(bucket_range).collect(),
             Self::Holdout(held) | Self::HeldDefault { holdout: held, .. } => {
                 held.bucket.and_then(|(_, below)| BucketRange::new(0, below))
             }
             Self::Split { bucket, ranges, .. } => {
-                let has = |range: &&(VariantKey, BucketRange)| {
-                    range.1.first() <= *bucket && *bucket < range.1.end()
-                };
-                ranges.iter().find(has).map(|(_, range)| *range)
+                let found = ranges.iter().find(|(_, range)| range.contains(bucket));
+                found.and_then(|(_, range)| bucket_range(range))
             }
             _ => None,
         };
@@ -240,12 +239,9 @@ impl Input {
     }
 
     pub(in crate::assign) fn coverage(bucket: u32, admitted: &[Range<u32>]) -> Self {
-        let ranges = admitted
-            .iter()
-            .filter_map(|range| BucketRange::new(range.start, range.end));
         Self::Coverage {
             bucket,
-            ranges: ranges.collect(),
+            ranges: admitted.to_vec(),
         }
     }
 
@@ -263,7 +259,7 @@ impl Input {
     pub(in crate::assign) fn split(split: &Split, bucket: u32, choice: &Choice) -> Self {
         let ranges = split.division.ranges().iter().filter_map(|(range, place)| {
             let variant = split.choices.get(*place)?;
-            Some((variant.key.clone(), BucketRange::new(range.start, range.end)?))
+            Some((variant.key.clone(), range.clone()))
         });
         Self::Split {
             bucket,
@@ -272,6 +268,11 @@ impl Input {
             variant: choice.key.clone(),
         }
     }
+}
+
+/// Nothing for buckets beyond ours, as the hashes of other systems may have.
+fn bucket_range(range: &Range<u32>) -> Option<BucketRange> {
+    BucketRange::new(range.start, range.end)
 }
 
 impl Asked {

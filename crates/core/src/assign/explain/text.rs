@@ -90,7 +90,7 @@ impl fmt::Display for Input {
                 write!(f, "bucket {bucket}, where ")?;
                 for (i, range) in ranges.iter().enumerate() {
                     let comma = if i > 0 { ", " } else { "" };
-                    write!(f, "{comma}{}..{}", range.first(), range.end())?;
+                    write!(f, "{comma}{}..{}", range.start, range.end)?;
                 }
                 f.write_str(if ranges.is_empty() {
                     "none are admitted"

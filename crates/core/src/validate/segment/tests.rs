@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 
 use super::*;
@@ -143,9 +141,9 @@ fn the_limits_are_kept_to_the_last_one() {
     );
 }
 
-/// Promise of the fault matrix, row 7: whatever passes validation compiles within 50 ms.
+/// Promise of the fault matrix, row 7: the worst that passes validation can be compiled. How fast is in `make bench`.
 #[test]
-fn a_harmful_but_valid_segment_compiles_fast() {
+fn a_harmful_but_valid_segment_compiles() {
     let patterns = [
         r"^\w+[^a]{1,8}\d{1,4}@\w$",
         r"(?i)\w{1,3}",
@@ -169,13 +167,7 @@ fn a_harmful_but_valid_segment_compiles_fast() {
     rules.push(Condition::AnyOf(vec![within(5, plain); 30]));
     let segment = with(rules);
     assert_eq!(owned(super::segment(&segment)), []);
-    let fastest = (0..5).map(|_| {
-        let start = Instant::now();
-        segment.compile(|_| None).unwrap();
-        start.elapsed()
-    });
-    let fastest = fastest.min().unwrap();
-    assert!(fastest < Duration::from_millis(50), "{fastest:?}");
+    assert!(segment.compile(|_| None).is_ok());
 }
 
 #[test]
