@@ -25,7 +25,8 @@ const READ: &[Role] = &[
 ];
 const EDIT: &[Role] = &[Role::Editor, Role::Operator, Role::Admin];
 const OPERATE: &[Role] = &[Role::Operator, Role::Admin];
-const ASSIGN: &[Role] = &[Role::Assigner, Role::Admin];
+const ASSIGN: &[Role] = &[Role::Assigner, Role::Evaluator, Role::Admin];
+const EVALUATE: &[Role] = &[Role::Evaluator, Role::Admin];
 const RECORD: &[Role] = &[Role::Recorder, Role::Importer, Role::Admin];
 const ALL: &[Role] = &[
     Role::Viewer,
@@ -35,6 +36,7 @@ const ALL: &[Role] = &[
     Role::Assigner,
     Role::Recorder,
     Role::Importer,
+    Role::Evaluator,
     Role::Service,
 ];
 
@@ -42,7 +44,9 @@ const ALL: &[Role] = &[
 fn allowed(service: &str, method: &str) -> Result<&'static [Role]> {
     let (_, name) = service.rsplit_once('.').context("a package")?;
     Ok(match (name, method) {
-        ("AssignmentService", "Assign" | "AssignBatch") => ASSIGN,
+        ("AssignmentService", "Assign" | "AssignBatch" | "AssignStream") => ASSIGN,
+        ("AssignmentService", "WatchConfig" | "RecordDecisions") => EVALUATE,
+        ("AssignmentService", "Explain") | ("GenerationService", "ExplainGeneration") => READ,
         ("IngestService", "RecordEvents" | "RecordExposures") => RECORD,
         ("AnalysisService", "GetResults" | "ListAssignments" | "ListCallers") => READ,
         ("AccessService", "WhoAmI") => ALL,

@@ -99,6 +99,14 @@ async fn in_its_namespace(guarded: &Guarded, blue: &str, red: &str) -> Result<()
         );
         asked.insert(probe.method.clone());
     }
+    // Of a stream each question has its own answer, and is refused in that.
+    let in_stream = probes::in_stream("blue");
+    let answer = ask(guarded, red, &in_stream).await?;
+    ensure!(
+        answer.contains("NAMESPACE_NOT_FOUND"),
+        "{in_stream:?}: {answer:?}"
+    );
+    asked.insert(in_stream.method);
     for (service, name) in methods()? {
         let method = format!("{service}/{name}");
         ensure!(

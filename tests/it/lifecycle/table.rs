@@ -119,7 +119,7 @@ pub(super) const TABLE: &[Row] = &[
     },
     Row {
         name: "PAUSED", reached_by: &[A::Start, A::Pause], wait: 0,
-        allowed: "PAUSE,RESUME,STOP,DECLARE_WINNER,DUPLICATE",
+        allowed: "RESUME,STOP,DECLARE_WINNER,DUPLICATE",
         then: [
             no("to go on after a pause, Resume"), BREATHER, no("it is paused in this mode already; to go on, Resume"), Is("RUNNING"),
             Is("COMPLETED(NO_WINNER)"), Is("COMPLETED(WINNER)"),

@@ -220,6 +220,31 @@ fn keys() -> Vec<String> {
     vec!["canary-flag".to_owned(), "canary-experiment".to_owned()]
 }
 
+/// The same as one question of a stream.
+pub(super) fn in_stream(ns: &str) -> Probe {
+    let request = assignment::AssignRequest {
+        namespace: ns.to_owned(),
+        unit: unit("red-unit"),
+        flag_keys: keys(),
+        ..Default::default()
+    };
+    let question = assignment::AssignStreamRequest {
+        request: Some(request),
+        ..Default::default()
+    };
+    probe("assignment.v1.AssignmentService/AssignStream", &question)
+}
+
+fn explained(ns: &str, generation: u64) -> assignment::ExplainRequest {
+    assignment::ExplainRequest {
+        namespace: ns.to_owned(),
+        unit: unit("red-unit"),
+        flag_key: "canary-flag".to_owned(),
+        generation,
+        ..Default::default()
+    }
+}
+
 fn traffic(ns: &str) -> Vec<Probe> {
     let asked = assignment::AssignRequest {
         namespace: ns.to_owned(),
@@ -257,9 +282,21 @@ fn traffic(ns: &str) -> Vec<Probe> {
             ..Default::default()
         }],
     };
+    let watched = assignment::WatchConfigRequest {
+        namespace: ns.to_owned(),
+        ..Default::default()
+    };
+    let decisions = assignment::RecordDecisionsRequest {
+        namespace: ns.to_owned(),
+        decisions: vec![assignment::Decision::default()],
+    };
     vec![
         probe("assignment.v1.AssignmentService/Assign", &asked).telling(),
         probe("assignment.v1.AssignmentService/AssignBatch", &batch).telling(),
+        probe("assignment.v1.AssignmentService/Explain", &explained(ns, 0)).telling(),
+        probe("config.v1.GenerationService/ExplainGeneration", &explained(ns, 7)).telling(),
+        probe("assignment.v1.AssignmentService/WatchConfig", &watched).telling(),
+        probe("assignment.v1.AssignmentService/RecordDecisions", &decisions),
         probe("ingest.v1.IngestService/RecordEvents", &events),
         probe("ingest.v1.IngestService/RecordExposures", &exposures),
     ]
