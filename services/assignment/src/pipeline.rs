@@ -19,9 +19,6 @@ use crate::{
     ship::Shipper,
 };
 
-/// How long an answer waits at most for its exposures to be spooled.
-const SPOOL_WAIT: Duration = Duration::from_millis(2);
-
 /// How long a start waits for the process that has the spool open: one that is about to end, after a restart in a hurry.
 const PREDECESSOR_WAIT: Duration = Duration::from_secs(2);
 const PREDECESSOR_STEP: Duration = Duration::from_millis(20);
@@ -43,7 +40,7 @@ pub(crate) async fn start(ports: &Ports, settings: &ExposureSettings, epoch: u64
         epoch,
     });
     let arrived = Arc::new(Notify::new());
-    let wait = settings.spool.then_some(SPOOL_WAIT);
+    let wait = settings.spool.then_some(settings.spool_wait);
     let partitions = ports.log.partitions();
     let recorder = Recorder::start(
         queue.clone(),

@@ -8,6 +8,7 @@ use assay_platform::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 const WORKERS: RangeInclusive<usize> = 0..=256;
+const SPOOL_WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
 const BUS_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
 const CALLERS_INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
 const COMPARE_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3_600);
@@ -65,6 +66,10 @@ pub struct ExposureSettings {
     pub spool_segment_bytes: u64,
     /// How much may wait to be written to the spool, in bytes, 4 MiB to 4 GiB; beyond, the newest are dropped and counted.
     pub buffer_bytes: usize,
+    /// How long an answer waits at most for its exposures to be spooled, such as `2ms`, in 1ms to 1s; then it goes out, and its exposures are
+    /// counted as unspooled: a process that is killed loses them.
+    #[serde(deserialize_with = "duration")]
+    pub spool_wait: Duration,
     /// How long they are gathered before they are sent, such as `5ms`, in 1ms to 10s.
     #[serde(deserialize_with = "duration")]
     pub ship_interval: Duration,
@@ -102,6 +107,7 @@ impl ExposureSettings {
         }
         let buffer_bytes = u64::try_from(self.buffer_bytes).unwrap_or(u64::MAX);
         check.bytes("buffer_bytes", buffer_bytes, &BUFFER_BYTES);
+        check.duration("spool_wait", self.spool_wait, &SPOOL_WAIT);
         check.duration("ship_interval", self.ship_interval, &SHIP_INTERVAL);
         check.duration("drain_deadline", self.drain_deadline, &DRAIN);
         check
@@ -192,6 +198,7 @@ impl Default for ExposureSettings {
             spool_bytes: 256 << 20,
             spool_segment_bytes: 8 << 20,
             buffer_bytes: 32 << 20,
+            spool_wait: Duration::from_millis(2),
             ship_interval: Duration::from_millis(5),
             drain_deadline: Duration::from_secs(3),
         }
